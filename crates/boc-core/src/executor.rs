@@ -1,0 +1,259 @@
+//! Executors: where behaviours run once they hold their cowns.
+
+use alloc::sync::Arc;
+use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
+
+use crate::{
+    behaviour::{self, Behaviour},
+    outcome,
+};
+
+/// Runs behaviours that hold all their cowns.
+///
+/// This is all that the protocol knows of an executor. Each behaviour carries the one it was
+/// scheduled on; cowns belong to none, so behaviours of different executors may share them.
+///
+/// Wrap it into an [`ExecutorRef`] to schedule on it:
+///
+/// ```
+/// use std::sync::{Arc, Mutex};
+/// use boc_core::{Cown, Executor, ExecutorRef, Ready};
+///
+/// /// Keeps what is ready until somebody asks for it.
+/// #[derive(Default)]
+/// struct Shelf(Mutex<Vec<Ready>>);
+///
+/// impl Executor for Shelf {
+///     fn execute(&self, ready: Ready) -> Result<(), Ready> {
+///         self.0.lock().unwrap().push(ready);
+///         Ok(())
+///     }
+/// }
+///
+/// let shelf = Arc::new(Shelf::default());
+/// let executor = ExecutorRef::from(Arc::clone(&shelf));
+/// let cown = Cown::new(1);
+/// let handle = executor.when(&cown, |n| *n + 1);
+/// let ready = shelf.0.lock().unwrap().pop().unwrap();
+/// ready.run();
+/// assert_eq!(handle.wait().unwrap(), 2);
+/// ```
+pub trait Executor: Send + Sync + 'static {
+    /// Takes a behaviour that holds all its cowns, to [run](Ready::run) it soon, on any thread.
+    ///
+    /// Called on the thread that scheduled the behaviour or released the last cown it waited for,
+    /// possibly a worker of another executor: it must not block, and should not run the behaviour
+    /// itself, since the caller's stack would grow with every behaviour that follows on another.
+    ///
+    /// # Errors
+    ///
+    /// An executor that does not take behaviours any more gives it back. It is then cancelled: its
+    /// closure is dropped, its cowns are released, its handle says so.
+    fn execute(&self, ready: Ready) -> Result<(), Ready>;
+}
+
+/// A behaviour that holds all its cowns and has not run yet.
+///
+/// Dropping it cancels the behaviour.
+#[must_use = "dropping a `Ready` cancels the behaviour"]
+pub struct Ready(NonNull<Behaviour>);
+
+// SAFETY: a `Ready` owns its behaviour exclusively; closure and state are `Send`.
+unsafe impl Send for Ready {}
+// SAFETY: a shared `Ready` gives access to nothing.
+unsafe impl Sync for Ready {}
+
+impl Ready {
+    /// # Safety
+    ///
+    /// The caller owns the behaviour, which has neither run nor been cancelled, and gives it up.
+    pub(crate) unsafe fn new(behaviour: NonNull<Behaviour>) -> Self {
+        Self(behaviour)
+    }
+
+    /// The behaviour, which now belongs to the caller.
+    pub(crate) fn into_inner(self) -> NonNull<Behaviour> {
+        ManuallyDrop::new(self).0
+    }
+
+    /// Runs the behaviour and releases its cowns. With `std`, a panic stays inside and goes to the
+    /// behaviour's handle.
+    pub fn run(self) {
+        let behaviour = self.into_inner();
+        // SAFETY: the `Ready` owned the behaviour.
+        unsafe {
+            outcome::as_behaviour(|| Behaviour::invoke(behaviour));
+            behaviour::conclude(behaviour);
+        }
+    }
+}
+
+impl Drop for Ready {
+    fn drop(&mut self) {
+        // SAFETY: the `Ready` owns the behaviour, and is gone after this.
+        unsafe {
+            Behaviour::cancel(self.0);
+            behaviour::conclude(self.0);
+        }
+    }
+}
+
+impl fmt::Debug for Ready {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ready").field(&self.0).finish()
+    }
+}
+
+/// How to reach an executor, by functions over a pointer to it.
+pub(crate) struct VTable {
+    /// Adds a reference.
+    pub(crate) retain: unsafe fn(NonNull<()>),
+    /// Gives a reference up.
+    pub(crate) release: unsafe fn(NonNull<()>),
+    /// Counts a behaviour in, or refuses it. What was counted in keeps the executor alive.
+    pub(crate) begin: unsafe fn(NonNull<()>) -> bool,
+    /// Counts a behaviour out.
+    pub(crate) end: unsafe fn(NonNull<()>),
+    /// [`Executor::execute`].
+    pub(crate) execute: unsafe fn(NonNull<()>, Ready) -> Result<(), Ready>,
+}
+
+/// A behaviour's tie to its executor, between `begin` and `end`.
+#[derive(Clone, Copy)]
+pub(crate) struct Seat {
+    data: NonNull<()>,
+    vtable: &'static VTable,
+}
+
+impl Seat {
+    /// The seat of a behaviour that no executor took. It never becomes ready.
+    pub(crate) const NOBODY: Seat = Seat {
+        data: NonNull::dangling(),
+        vtable: &VTable {
+            retain: |_| (),
+            release: |_| (),
+            begin: |_| false,
+            end: |_| (),
+            execute: |_, ready| Err(ready),
+        },
+    };
+
+    /// # Safety
+    ///
+    /// The caller has a `Ready` for a behaviour with this seat, which it passes on.
+    pub(crate) unsafe fn execute(self, ready: Ready) -> Result<(), Ready> {
+        // SAFETY: the behaviour in `ready` was counted in, so the executor is alive.
+        unsafe { (self.vtable.execute)(self.data, ready) }
+    }
+
+    /// # Safety
+    ///
+    /// Called once for each seat, at the end of its behaviour.
+    pub(crate) unsafe fn end(self) {
+        // SAFETY: the seat was counted in and not out yet, so the executor is alive.
+        unsafe { (self.vtable.end)(self.data) };
+    }
+}
+
+/// A shared reference to an executor, to schedule behaviours on.
+///
+/// Made from an `Arc` of any [`Executor`], or by [`Runtime::executor`](crate::Runtime::executor).
+pub struct ExecutorRef {
+    data: NonNull<()>,
+    vtable: &'static VTable,
+}
+
+// SAFETY: executors are `Send + Sync`, and references are counted atomically.
+unsafe impl Send for ExecutorRef {}
+// SAFETY: as above.
+unsafe impl Sync for ExecutorRef {}
+
+impl ExecutorRef {
+    /// # Safety
+    ///
+    /// The caller gives up a reference to the executor, which the vtable fits.
+    pub(crate) unsafe fn from_raw(data: NonNull<()>, vtable: &'static VTable) -> Self {
+        Self { data, vtable }
+    }
+
+    /// Counts a behaviour in; `None` if the executor takes no more.
+    pub(crate) fn begin(&self) -> Option<Seat> {
+        // SAFETY: `self` keeps the executor alive.
+        unsafe { (self.vtable.begin)(self.data) }
+            .then_some(Seat { data: self.data, vtable: self.vtable })
+    }
+}
+
+impl Clone for ExecutorRef {
+    fn clone(&self) -> Self {
+        // SAFETY: `self` keeps the executor alive; the new reference belongs to the clone.
+        unsafe {
+            (self.vtable.retain)(self.data);
+            Self::from_raw(self.data, self.vtable)
+        }
+    }
+}
+
+impl Drop for ExecutorRef {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours, and gone after this.
+        unsafe { (self.vtable.release)(self.data) };
+    }
+}
+
+impl fmt::Debug for ExecutorRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ExecutorRef").field(&self.data).finish()
+    }
+}
+
+impl<E: Executor> From<Arc<E>> for ExecutorRef {
+    fn from(executor: Arc<E>) -> Self {
+        // SAFETY: the reference of the `Arc` goes to the `ExecutorRef`.
+        unsafe {
+            let data = NonNull::new_unchecked(Arc::into_raw(executor).cast_mut()).cast();
+            Self::from_raw(data, const { &arc::vtable::<E>() })
+        }
+    }
+}
+
+/// The vtable for executors in an `Arc`: every behaviour in flight counts as a reference.
+mod arc {
+    use super::{Arc, Executor, NonNull, Ready, VTable};
+
+    pub(super) const fn vtable<E: Executor>() -> VTable {
+        VTable {
+            retain: retain::<E>,
+            release: release::<E>,
+            begin: begin::<E>,
+            end: release::<E>,
+            execute: execute::<E>,
+        }
+    }
+
+    unsafe fn retain<E>(data: NonNull<()>) {
+        // SAFETY: `data` came out of `Arc::into_raw`, and the caller knows of a live reference.
+        unsafe { Arc::increment_strong_count(data.cast::<E>().as_ptr()) };
+    }
+
+    unsafe fn release<E>(data: NonNull<()>) {
+        // SAFETY: `data` came out of `Arc::into_raw`, and the caller gives a reference up.
+        unsafe { Arc::decrement_strong_count(data.cast::<E>().as_ptr()) };
+    }
+
+    unsafe fn begin<E>(data: NonNull<()>) -> bool {
+        // SAFETY: as for `retain`.
+        unsafe { retain::<E>(data) };
+        true
+    }
+
+    unsafe fn execute<E: Executor>(data: NonNull<()>, ready: Ready) -> Result<(), Ready> {
+        // The behaviour's reference may be gone before `execute` returns, so take one for it.
+        // SAFETY: the behaviour in `ready` still has its reference.
+        let executor = unsafe {
+            retain::<E>(data);
+            Arc::from_raw(data.cast::<E>().as_ptr())
+        };
+        executor.execute(ready)
+    }
+}

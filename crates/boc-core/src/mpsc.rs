@@ -1,0 +1,258 @@
+//! An intrusive queue that many threads push to and one at a time pops from.
+//!
+//! Vyukov's queue (1024cores.net, "Intrusive MPSC node-based queue"): pushing is one exchange and
+//! one store. Between these two the queue is *split*: what was pushed later is not reachable yet,
+//! and [`Queue::pop`] says that there is nothing. Who pushes wakes the consumer after the store, so
+//! nothing is forgotten.
+
+use alloc::boxed::Box;
+use core::{ptr, ptr::NonNull};
+
+use crate::{
+    behaviour::Behaviour,
+    executor::Ready,
+    sync::atomic::{
+        AtomicBool, AtomicPtr,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+};
+
+/// The link of a list or queue, the first field of what is queued.
+#[repr(C)]
+pub(crate) struct Link {
+    next: AtomicPtr<Link>,
+}
+
+impl Link {
+    pub(crate) fn new() -> Self {
+        Self { next: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// For lists that one thread owns.
+    pub(crate) fn set(&self, next: Option<NonNull<Link>>) {
+        self.next.store(next.map_or(ptr::null_mut(), NonNull::as_ptr), Relaxed);
+    }
+
+    /// For lists that one thread owns.
+    pub(crate) fn take(&self) -> Option<NonNull<Link>> {
+        let next = NonNull::new(self.next.load(Relaxed));
+        self.set(None);
+        next
+    }
+}
+
+/// Behaviours that are ready, in the order in which they were pushed.
+pub(crate) struct Queue {
+    /// Where the next one is appended.
+    newest: AtomicPtr<Link>,
+    /// Where the next one is taken. Written by the consumer only.
+    oldest: AtomicPtr<Link>,
+    /// Set while a thread is the consumer.
+    consumed: AtomicBool,
+    /// A link of no behaviour, which keeps the queue from ever having no end to append to. From a
+    /// `Box`, since the queue may move and the stub may not.
+    stub: NonNull<Link>,
+}
+
+// SAFETY: the queue owns the behaviours in it, which are `Send`; it is used through atomics.
+unsafe impl Send for Queue {}
+// SAFETY: as above.
+unsafe impl Sync for Queue {}
+
+/// Behaviours linked to each other, to be pushed at once.
+pub(crate) struct Chain {
+    first: NonNull<Link>,
+    last: NonNull<Link>,
+}
+
+impl Chain {
+    pub(crate) fn new(ready: Ready) -> Self {
+        let link = ready.into_inner().cast::<Link>();
+        // SAFETY: the chain owns the behaviour.
+        unsafe { link.as_ref() }.set(None);
+        Self { first: link, last: link }
+    }
+
+    pub(crate) fn append(&mut self, ready: Ready) {
+        let other = Self::new(ready);
+        // SAFETY: the chain owns its behaviours.
+        unsafe { self.last.as_ref() }.set(Some(other.first));
+        self.last = other.last;
+    }
+}
+
+impl Queue {
+    pub(crate) fn new() -> Self {
+        let stub = NonNull::from(Box::leak(Box::new(Link::new())));
+        Self {
+            newest: AtomicPtr::new(stub.as_ptr()),
+            oldest: AtomicPtr::new(stub.as_ptr()),
+            consumed: AtomicBool::new(false),
+            stub,
+        }
+    }
+
+    /// Appends a chain of behaviours. From any thread.
+    pub(crate) fn push(&self, chain: Chain) {
+        self.push_links(chain.first, chain.last);
+    }
+
+    fn push_links(&self, first: NonNull<Link>, last: NonNull<Link>) {
+        // Release: who gets `last` as its predecessor sees its link reset.
+        // Acquire: see the predecessor's link reset, before it is set below.
+        let before = self.newest.swap(last.as_ptr(), AcqRel);
+        // Release: pairs with the Acquire in `Consumer::pop`, for all that the chain refers to.
+        // SAFETY: a link is not popped before its successor is there (or the stub was pushed behind
+        // it, which is a successor too), so the predecessor is still in the queue.
+        unsafe { (*before).next.store(first.as_ptr(), Release) };
+    }
+
+    /// Whether nothing is in the queue. After a push that happened before the call, the answer is
+    /// `false` until what was pushed has been popped.
+    pub(crate) fn is_empty(&self) -> bool {
+        // The consumer alone moves `oldest`, and moves it to the stub only when it was reached by
+        // a link that comes before all that was pushed later; then `newest` is not the stub unless
+        // nothing was pushed later.
+        let stub = self.stub.as_ptr();
+        self.oldest.load(Acquire) == stub && self.newest.load(Acquire) == stub
+    }
+
+    /// Becomes the consumer, unless another thread is.
+    pub(crate) fn try_consume(&self) -> Option<Consumer<'_>> {
+        // Acquire: pairs with the Release of the last consumer, for `oldest`.
+        (!self.consumed.load(Relaxed) && !self.consumed.swap(true, Acquire))
+            .then_some(Consumer { queue: self })
+    }
+}
+
+/// The right to pop from a queue.
+pub(crate) struct Consumer<'a> {
+    queue: &'a Queue,
+}
+
+impl Consumer<'_> {
+    /// Takes the oldest behaviour out. `None` if there is none, or if the next one is not reachable
+    /// yet because its push has not ended.
+    pub(crate) fn pop(&mut self) -> Option<Ready> {
+        let queue = self.queue;
+        let stub = queue.stub;
+        // Relaxed: written by consumers only, and `consumed` orders them.
+        let mut oldest = queue.oldest.load(Relaxed);
+        // SAFETY: links in the queue are alive; the consumer takes them out.
+        let mut next = unsafe { (*oldest).next.load(Acquire) };
+        if oldest == stub.as_ptr() {
+            if next.is_null() {
+                return None;
+            }
+            queue.oldest.store(next, Release);
+            oldest = next;
+            // SAFETY: as above.
+            next = unsafe { (*oldest).next.load(Acquire) };
+        }
+        if next.is_null() {
+            if oldest != queue.newest.load(Acquire) {
+                return None;
+            }
+            // It is the last one: put the stub behind it, so that it can be taken out.
+            // SAFETY: the stub is not in the queue, since the consumer has passed it.
+            unsafe { stub.as_ref() }.set(None);
+            queue.push_links(stub, stub);
+            // SAFETY: as above.
+            next = unsafe { (*oldest).next.load(Acquire) };
+            if next.is_null() {
+                return None;
+            }
+        }
+        queue.oldest.store(next, Release);
+        // SAFETY: every link but the stub is that of a behaviour that the queue owned.
+        Some(unsafe {
+            (*oldest).next.store(ptr::null_mut(), Relaxed);
+            Ready::new(NonNull::new_unchecked(oldest).cast::<Behaviour>())
+        })
+    }
+}
+
+impl Drop for Consumer<'_> {
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire of the next consumer.
+        self.queue.consumed.store(false, Release);
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // Nobody pushes any more, so no push is halfway and `pop` finds all there is.
+        while let Some(ready) = self.try_consume().and_then(|mut consumer| consumer.pop()) {
+            drop(ready);
+        }
+        // SAFETY: the queue is empty and nobody else has it.
+        drop(unsafe { Box::from_raw(self.stub.as_ptr()) });
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Pump, raw};
+    use std::{sync::Arc, thread};
+
+    /// A behaviour that is ready, and what it returns when it runs.
+    fn ready(n: usize, seen: &Arc<std::sync::Mutex<Vec<usize>>>) -> Ready {
+        let seen = Arc::clone(seen);
+        let pump = Pump::new();
+        raw::ready(pump.executor(), move || seen.lock().unwrap().push(n))
+    }
+
+    #[test]
+    fn pops_in_the_order_of_pushing() {
+        let seen = Arc::default();
+        let queue = Queue::new();
+        assert!(queue.is_empty());
+        let mut chain = Chain::new(ready(0, &seen));
+        chain.append(ready(1, &seen));
+        queue.push(chain);
+        queue.push(Chain::new(ready(2, &seen)));
+        let mut consumer = queue.try_consume().unwrap();
+        assert!(queue.try_consume().is_none());
+        while let Some(ready) = consumer.pop() {
+            ready.run();
+        }
+        assert!(queue.is_empty());
+        drop(consumer);
+        assert!(queue.try_consume().is_some());
+        assert_eq!(*seen.lock().unwrap(), [0, 1, 2]);
+    }
+
+    #[test]
+    fn keeps_the_order_of_each_of_many_producers() {
+        const EACH: usize = 2_000;
+        let seen = Arc::default();
+        let queue = Queue::new();
+        thread::scope(|scope| {
+            for producer in 0..3 {
+                let (queue, seen) = (&queue, &seen);
+                scope.spawn(move || {
+                    for n in 0..EACH {
+                        queue.push(Chain::new(ready(producer * EACH + n, seen)));
+                    }
+                });
+            }
+            let mut popped = 0;
+            while popped < 3 * EACH {
+                if let Some(mut consumer) = queue.try_consume() {
+                    while let Some(ready) = consumer.pop() {
+                        ready.run();
+                        popped += 1;
+                    }
+                }
+                thread::yield_now();
+            }
+        });
+        let seen = seen.lock().unwrap();
+        for producer in 0..3 {
+            let of_one: Vec<_> = seen.iter().filter(|n| *n / EACH == producer).collect();
+            assert!(of_one.is_sorted());
+            assert_eq!(of_one.len(), EACH);
+        }
+    }
+}

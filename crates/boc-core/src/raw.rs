@@ -1,0 +1,146 @@
+//! For language bindings: cowns without their types, and behaviours with a state of their own.
+//!
+//! The functions here have no type to keep a request right, so the caller says what holds.
+
+use alloc::boxed::Box;
+use core::{fmt, ptr::NonNull};
+
+use crate::{
+    behaviour::{self, Behaviour, result_offset},
+    cown::{Body, Cown, Header},
+    executor::ExecutorRef,
+    schedule,
+};
+
+pub use crate::{outcome::State, schedule::DuplicateCown};
+
+/// A borrowed cown whose type is not known, for a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CownPtr(pub(crate) NonNull<Header>);
+
+// SAFETY: it is an address; what is done with it is the business of unsafe functions.
+unsafe impl Send for CownPtr {}
+// SAFETY: as above.
+unsafe impl Sync for CownPtr {}
+
+impl<T> From<&Cown<T>> for CownPtr {
+    fn from(cown: &Cown<T>) -> Self {
+        Self(cown.header())
+    }
+}
+
+/// Where the value of a cown lives.
+///
+/// The pointer is valid as long as a reference to the cown exists. Only who holds the cown, as the
+/// running behaviour or as [`claim`] does, may read or write through it.
+pub fn value_ptr<T>(cown: &Cown<T>) -> *mut T {
+    cown.value_ptr()
+}
+
+/// How many references to the cown exist: handles, and behaviours that have not ended.
+pub fn references<T>(cown: &Cown<T>) -> usize {
+    // SAFETY: `cown` is alive.
+    unsafe { cown.header().as_ref() }.references()
+}
+
+/// The cown that is the result of a behaviour, and its completion.
+///
+/// The behaviour holds the cown from the start, so whoever else comes to hold it finds the state
+/// that the behaviour left.
+pub struct ResultCown<S> {
+    cown: Cown<S>,
+}
+
+impl<S> Clone for ResultCown<S> {
+    fn clone(&self) -> Self {
+        Self { cown: self.cown.clone() }
+    }
+}
+
+impl<S> ResultCown<S> {
+    /// # Safety
+    ///
+    /// The behaviour has a state of type `S`; the caller gives up the reference to its result.
+    pub(crate) unsafe fn of(behaviour: NonNull<Behaviour>) -> Self {
+        // SAFETY: the result lies at this offset in every behaviour with a state of this type.
+        unsafe {
+            let body = behaviour.byte_add(result_offset::<S>()).cast::<Body<S>>();
+            Self { cown: Cown::from_body(body) }
+        }
+    }
+
+    /// The cown.
+    pub fn cown(&self) -> &Cown<S> {
+        &self.cown
+    }
+
+    fn behaviour(&self) -> &Behaviour {
+        // SAFETY: `self.cown` lies in a behaviour, and its reference keeps the whole alive.
+        unsafe { self.cown.header().byte_sub(result_offset::<S>()).cast().as_ref() }
+    }
+
+    /// Whether the behaviour has ended. If so, all that it did happened before.
+    pub fn is_finished(&self) -> bool {
+        self.behaviour().completion.is_done()
+    }
+
+    /// Calls `callback` when the behaviour has ended: at once if it has, else on the thread that
+    /// ends it, where it must not block.
+    pub fn on_finished(&self, callback: impl FnOnce() + Send + 'static) {
+        self.behaviour().completion.subscribe(Box::new(callback));
+    }
+}
+
+impl<S> fmt::Debug for ResultCown<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ResultCown").field(&self.cown).finish()
+    }
+}
+
+/// Schedules `work` over `cowns`; see [`ExecutorRef::when`]. `work` gets the state, which is also
+/// the value of the result.
+///
+/// # Errors
+///
+/// [`DuplicateCown`] if a cown is named twice. Nothing was scheduled; `state` and `work` were
+/// dropped, after the state learnt that it was cancelled.
+///
+/// # Safety
+///
+/// All cowns are alive during the call.
+pub unsafe fn when<S, F>(
+    executor: &ExecutorRef,
+    cowns: &[CownPtr],
+    state: S,
+    work: F,
+) -> Result<ResultCown<S>, DuplicateCown>
+where
+    S: State,
+    F: FnOnce(&mut S) + Send + 'static,
+{
+    let fill = |slots: &mut behaviour::SlotWriter| {
+        for cown in cowns {
+            // SAFETY: passed on to the caller.
+            unsafe { slots.push(cown.0) };
+        }
+    };
+    schedule::spawn(executor, cowns.len(), fill, state, move |_, state| work(state))
+}
+
+/// A behaviour without cowns and without an outcome, ready, in no executor's queue.
+#[cfg(test)]
+pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static) -> crate::Ready {
+    let seat = executor.begin().expect("the executor is open");
+    let behaviour = Behaviour::allocate(seat, (), move |_, _: &mut ()| work(), 0, |_| ());
+    // SAFETY: the reference to the result goes; without cowns the behaviour is ready at once.
+    unsafe {
+        drop(ResultCown::<()>::of(behaviour));
+        crate::Ready::new(behaviour)
+    }
+}
+
+#[cfg(feature = "std")]
+pub use crate::{
+    claim::{Claim, claim},
+    signal::Signal,
+};

@@ -1,0 +1,421 @@
+//! The runtime: worker threads that take ready behaviours from each other.
+//!
+//! - [`worker`]: the loop of a worker, and what its own thread sees of it;
+//! - [`ring`]: a worker's own queue, which others steal from;
+//! - [`shared`]: what all of them share: injector, counting, life and end;
+//! - [`idle`], [`parker`]: who sleeps and who is woken.
+
+mod idle;
+mod parker;
+mod ring;
+mod shared;
+mod worker;
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use core::{fmt, num::NonZeroUsize};
+use std::{
+    io,
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    executor::ExecutorRef,
+    handle::Handle,
+    outcome,
+    request::Request,
+    schedule::DuplicateCown,
+    sync::{
+        Mutex,
+        atomic::Ordering::{Acquire, Relaxed, Release},
+        lock,
+    },
+};
+use shared::{Shared, stage};
+pub use worker::Host;
+
+/// Worker threads that run behaviours.
+///
+/// Several runtimes can exist, and share cowns. Dropping one finishes what was scheduled on it; see
+/// [`Runtime::shutdown`].
+pub struct Runtime {
+    shared: Arc<Shared>,
+    executor: ExecutorRef,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// How to make a [`Runtime`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    workers: NonZeroUsize,
+    thread_name: String,
+    own_threads: bool,
+}
+
+impl Builder {
+    /// As many workers as there are processors for this process, on threads of the runtime's own.
+    pub fn new() -> Self {
+        Self {
+            workers: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            thread_name: String::from("boc"),
+            own_threads: true,
+        }
+    }
+
+    /// How many workers run behaviours at the same time.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0, or 65,536 or more.
+    #[must_use]
+    pub fn workers(mut self, count: usize) -> Self {
+        assert!(count < 1 << 16, "a runtime has at most 65,535 workers, not {count}");
+        self.workers = NonZeroUsize::new(count).expect("a runtime needs at least one worker");
+        self
+    }
+
+    /// The name of the worker threads; each gets a number behind it.
+    #[must_use]
+    pub fn thread_name(mut self, name: impl Into<String>) -> Self {
+        self.thread_name = name.into();
+        self
+    }
+
+    /// Starts no threads: the workers run on threads that call [`Runtime::run_worker`].
+    #[must_use]
+    pub fn foreign_threads(mut self) -> Self {
+        self.own_threads = false;
+        self
+    }
+
+    /// Makes the runtime, and starts its threads.
+    ///
+    /// # Errors
+    ///
+    /// If the operating system refuses a thread. Those that were started have ended.
+    pub fn build(self) -> io::Result<Runtime> {
+        let shared = Shared::new(self.workers.get());
+        let runtime =
+            Runtime { executor: shared.executor(), shared, threads: Mutex::new(Vec::new()) };
+        if self.own_threads {
+            for index in 0..self.workers.get() {
+                let worker = runtime.take_worker().expect("there is a place for each thread");
+                // If this fails, dropping the runtime ends the threads there are.
+                let thread = thread::Builder::new()
+                    .name(alloc::format!("{}-{index}", self.thread_name))
+                    .spawn(move || worker.run(&mut ()))?;
+                lock!(runtime.threads).push(thread);
+            }
+        }
+        Ok(runtime)
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why [`Runtime::quiesce`] returned before the runtime was quiescent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QuiesceError {
+    /// The time ran out.
+    TimedOut,
+    /// It was called inside of a behaviour, which would wait for its own end.
+    InsideBehaviour,
+}
+
+impl fmt::Display for QuiesceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "behaviours were still running or waiting when the time ran out",
+            Self::InsideBehaviour => {
+                "a behaviour cannot wait for all behaviours to end, since it is one of them"
+            }
+        })
+    }
+}
+
+impl core::error::Error for QuiesceError {}
+
+/// Why a thread did not become a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunWorkerError {
+    /// All workers have a thread already.
+    NoPlace,
+    /// The thread is a worker already, of this or another runtime.
+    AlreadyWorker,
+}
+
+impl fmt::Display for RunWorkerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoPlace => "all workers of the runtime have a thread already",
+            Self::AlreadyWorker => "this thread is a worker already",
+        })
+    }
+}
+
+impl core::error::Error for RunWorkerError {}
+
+/// What a worker has done since the runtime was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WorkerStats {
+    /// Behaviours that ended on it.
+    pub run: u64,
+    /// Behaviours that it took from other workers.
+    pub stolen: u64,
+    /// How often it went to sleep.
+    pub parked: u64,
+    /// How often it was woken.
+    pub woken: u64,
+}
+
+impl Runtime {
+    /// A runtime with as many workers as there are processors for this process.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system refuses a thread; see [`Builder::build`].
+    pub fn new() -> Self {
+        Builder::new().build().expect("cannot start the worker threads")
+    }
+
+    /// A runtime with `count` workers.
+    ///
+    /// # Panics
+    ///
+    /// As [`Runtime::new`] and [`Builder::workers`].
+    pub fn with_workers(count: usize) -> Self {
+        Builder::new().workers(count).build().expect("cannot start the worker threads")
+    }
+
+    /// The executor to schedule on. It can be cloned and sent anywhere.
+    pub fn executor(&self) -> &ExecutorRef {
+        &self.executor
+    }
+
+    /// Schedules `body` over the cowns of `request`; see [`ExecutorRef::when`].
+    ///
+    /// # Panics
+    ///
+    /// If a cown is named twice; see [`Runtime::try_when`].
+    #[track_caller]
+    pub fn when<Q, F, R>(&self, request: Q, body: F) -> Handle<R>
+    where
+        Q: Request,
+        F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.executor.when(request, body)
+    }
+
+    /// [`Runtime::when`] for requests whose cowns are not known to be distinct.
+    ///
+    /// # Errors
+    ///
+    /// [`DuplicateCown`] if a cown is named twice. Nothing was scheduled, and `body` was dropped.
+    pub fn try_when<Q, F, R>(&self, request: Q, body: F) -> Result<Handle<R>, DuplicateCown>
+    where
+        Q: Request,
+        F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.executor.try_when(request, body)
+    }
+
+    /// How many workers there are.
+    pub fn workers(&self) -> usize {
+        self.shared.workers.len()
+    }
+
+    /// Behaviours of this runtime that were scheduled and have not ended, at this moment.
+    pub fn in_flight(&self) -> usize {
+        self.shared.in_flight()
+    }
+
+    /// What each worker has done so far.
+    pub fn stats(&self) -> Vec<WorkerStats> {
+        let stats = |worker: &shared::WorkerState| WorkerStats {
+            run: worker.counts.ended.load(Relaxed) as u64,
+            stolen: worker.stolen.load(Relaxed),
+            parked: worker.parked.load(Relaxed),
+            woken: worker.woken.load(Relaxed),
+        };
+        self.shared.workers.iter().map(stats).collect()
+    }
+
+    /// Waits until all behaviours of this runtime have ended, for `timeout` at the most.
+    ///
+    /// What other threads schedule meanwhile is waited for too.
+    ///
+    /// # Errors
+    ///
+    /// If the time ran out, or if it is called inside of a behaviour.
+    pub fn quiesce(&self, timeout: Option<Duration>) -> Result<(), QuiesceError> {
+        if outcome::inside() {
+            return Err(QuiesceError::InsideBehaviour);
+        }
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        if self.shared.wait_until_quiescent(deadline) {
+            Ok(())
+        } else {
+            Err(QuiesceError::TimedOut)
+        }
+    }
+
+    /// Makes the calling thread a worker, until the runtime is shut down.
+    ///
+    /// # Errors
+    ///
+    /// If all workers have a thread, or the thread is a worker already.
+    pub fn run_worker(&self, host: &mut dyn Host) -> Result<(), RunWorkerError> {
+        if worker::with_any_context(|context| context.is_some()) {
+            return Err(RunWorkerError::AlreadyWorker);
+        }
+        self.take_worker().ok_or(RunWorkerError::NoPlace)?.run(host);
+        Ok(())
+    }
+
+    /// A worker that no thread is yet.
+    fn take_worker(&self) -> Option<Place> {
+        let free = |worker: &shared::WorkerState| !worker.taken.swap(true, Acquire);
+        let index = self.shared.workers.iter().position(free)?;
+        *lock!(self.shared.active) += 1;
+        Some(Place { shared: Arc::clone(&self.shared), index })
+    }
+
+    /// Ends the runtime after all its behaviours have ended. Behaviours may go on scheduling others;
+    /// what is scheduled from elsewhere is refused, its handle says that it was cancelled.
+    ///
+    /// Waits for the workers, unless it is called by one of them. Does nothing if the runtime was
+    /// shut down before.
+    pub fn shutdown(&self) {
+        self.end(stage::DRAINING);
+    }
+
+    /// Ends the runtime at once: behaviours that run are waited for; the others are cancelled, and
+    /// their handles say so.
+    ///
+    /// Those that wait for a cown which another runtime's behaviour holds are cancelled when it is
+    /// their turn.
+    pub fn shutdown_now(&self) {
+        self.end(stage::STOPPED);
+    }
+
+    /// Tells the runtime to end as by [`Runtime::shutdown_now`], and does not wait for it.
+    pub fn stop(&self) {
+        self.shared.advance(stage::STOPPED);
+    }
+
+    /// Waits until no thread is a worker of this runtime any more, which is some time after it was
+    /// told to end, for `timeout` at the most. Says whether that is so.
+    pub fn wait_retired(&self, timeout: Option<Duration>) -> bool {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.shared.wait_retired(deadline)
+    }
+
+    fn end(&self, stage: u8) {
+        self.shared.advance(stage);
+        let by_worker = worker::with_context(&self.shared, |context| context.is_some());
+        if by_worker {
+            // The last worker to leave does the rest.
+            return;
+        }
+        self.shared.wait_retired(None);
+        for thread in lock!(self.threads).drain(..) {
+            // Panics of behaviours stay inside, so there is nothing to learn.
+            let _ = thread.join();
+        }
+        // The workers left when nothing was in flight, or the runtime had stopped. If it had none,
+        // nobody is going to run what is ready.
+        self.shared.advance(stage::STOPPED);
+        self.shared.cancel_injected();
+        self.shared.let_go_if_done();
+    }
+}
+
+/// The right to be a worker.
+struct Place {
+    shared: Arc<Shared>,
+    index: usize,
+}
+
+impl Place {
+    fn run(self, host: &mut dyn Host) {
+        worker::run(Arc::clone(&self.shared), self.index, host);
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire of who takes the place next, for what only the worker
+        // writes.
+        self.shared.workers[self.index].taken.store(false, Release);
+        self.shared.retire();
+    }
+}
+
+impl Default for Runtime {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        self.shutdown();
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime")
+            .field("workers", &self.workers())
+            .field("in_flight", &self.in_flight())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Schedules `body` on the runtime whose behaviour is running on this thread; see
+/// [`ExecutorRef::when`].
+///
+/// ```
+/// use boc_core::{Cown, Runtime, when};
+///
+/// let runtime = Runtime::new();
+/// let log = Cown::new(Vec::new());
+/// let inner = log.clone();
+/// runtime.when(&log, move |entries| {
+///     entries.push("first");
+///     when(&inner, |entries| entries.push("second"));
+/// });
+/// runtime.quiesce(None).unwrap();
+/// ```
+///
+/// # Panics
+///
+/// Outside of a behaviour of a [`Runtime`], or if a cown is named twice.
+#[track_caller]
+pub fn when<Q, F, R>(request: Q, body: F) -> Handle<R>
+where
+    Q: Request,
+    F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
+    R: Send + 'static,
+{
+    worker::with_any_context(|context| match context {
+        Some(context) => context.executor().when(request, body),
+        None => panic!(
+            "`when` without a runtime works inside of a behaviour only: call `runtime.when(…)`, \
+             or `executor.when(…)` for a `Pump` or an executor of your own"
+        ),
+    })
+}
+
+/// Whether the calling thread runs the closure of a behaviour right now.
+///
+/// Inside of one, nothing that waits for other behaviours may be called.
+pub fn inside_behaviour() -> bool {
+    outcome::inside()
+}

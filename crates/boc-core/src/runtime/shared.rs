@@ -1,0 +1,382 @@
+//! What the workers of a runtime share, and its part as an executor.
+//!
+//! # Counting what is in flight
+//!
+//! Each worker counts the behaviours that were scheduled and those that ended on its thread, in
+//! counters that only it writes; all other threads share one more pair. A behaviour is counted
+//! as scheduled before it enters any queue, and as ended after all else. So [`Shared::in_flight`]
+//! can read all the `ended` first and all the `scheduled` afterwards: if the sums are equal, then
+//! every behaviour that was scheduled by one of those that ended (which happened before its end)
+//! is among those that ended, and nothing is left.
+//!
+//! # Lifetime
+//!
+//! Behaviours refer to `Shared` without a reference count of their own; `keepalive` is the one
+//! reference for all of them. It goes when the runtime has stopped and nothing is in flight. A
+//! thread that is not a worker and that is about to count a behaviour out, or to hand one over,
+//! takes a reference first, while the behaviour still counts.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::ptr::NonNull;
+
+use super::{
+    idle::Idle,
+    parker::Parker,
+    ring::Ring,
+    worker::{self, Context},
+};
+use crate::{
+    backoff::Backoff,
+    executor::{ExecutorRef, Ready, VTable},
+    mpsc::{Chain, Queue},
+    signal::wait_on,
+    sync::{
+        Condvar, Mutex,
+        atomic::{
+            AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release, SeqCst},
+            fence,
+        },
+        lock,
+    },
+};
+use std::time::Instant;
+
+/// The stages of a runtime's life, in `Shared::stage`. It only grows.
+pub(super) mod stage {
+    /// Takes behaviours from everybody.
+    pub(crate) const OPEN: u8 = 0;
+    /// Takes behaviours from its own behaviours only; workers leave when nothing is in flight.
+    pub(crate) const DRAINING: u8 = 1;
+    /// Takes none, and cancels what becomes ready.
+    pub(crate) const STOPPED: u8 = 2;
+}
+
+pub(super) struct Shared {
+    stage: AtomicU8,
+    pub(super) workers: Vec<WorkerState>,
+    /// Ready behaviours from threads that are no workers, and what the rings had no room for.
+    pub(super) injector: Queue,
+    pub(super) idle: Idle,
+    /// Behaviours counted by threads that are no workers.
+    outside: Counts,
+    /// Threads in [`Shared::wait_until_quiescent`].
+    waiting: AtomicUsize,
+    quiescence: Mutex<()>,
+    quiescent: Condvar,
+    /// Threads that are workers now.
+    pub(super) active: Mutex<usize>,
+    retired: Condvar,
+    keepalive: Mutex<Option<Arc<Shared>>>,
+}
+
+/// What others may see of a worker. Aligned so that two workers do not share a cache line (128:
+/// processors fetch lines in pairs).
+#[repr(align(128))]
+pub(super) struct WorkerState {
+    pub(super) ring: Ring,
+    pub(super) parker: Parker,
+    pub(super) counts: Counts,
+    pub(super) stolen: AtomicU64,
+    pub(super) parked: AtomicU64,
+    pub(super) woken: AtomicU64,
+    /// Whether a thread is this worker.
+    pub(super) taken: AtomicBool,
+}
+
+#[derive(Default)]
+pub(super) struct Counts {
+    scheduled: AtomicUsize,
+    pub(super) ended: AtomicUsize,
+}
+
+impl Counts {
+    fn new() -> Self {
+        Self { scheduled: AtomicUsize::new(0), ended: AtomicUsize::new(0) }
+    }
+}
+
+/// Adds one to a counter that only this thread writes.
+///
+/// Release: pairs with the Acquire in [`Shared::in_flight`].
+pub(super) fn bump(counter: &AtomicUsize) {
+    counter.store(counter.load(Relaxed).wrapping_add(1), Release);
+}
+
+impl Shared {
+    pub(super) fn new(workers: usize) -> Arc<Self> {
+        let worker = |_| WorkerState {
+            ring: Ring::new(),
+            parker: Parker::new(),
+            counts: Counts::new(),
+            stolen: AtomicU64::new(0),
+            parked: AtomicU64::new(0),
+            woken: AtomicU64::new(0),
+            taken: AtomicBool::new(false),
+        };
+        let shared = Arc::new(Self {
+            stage: AtomicU8::new(stage::OPEN),
+            workers: (0..workers).map(worker).collect(),
+            injector: Queue::new(),
+            idle: Idle::new(),
+            outside: Counts::new(),
+            waiting: AtomicUsize::new(0),
+            quiescence: Mutex::new(()),
+            quiescent: Condvar::new(),
+            active: Mutex::new(0),
+            retired: Condvar::new(),
+            keepalive: Mutex::new(None),
+        });
+        *lock!(shared.keepalive) = Some(Arc::clone(&shared));
+        shared
+    }
+
+    /// A reference to schedule on.
+    pub(super) fn executor(self: &Arc<Self>) -> ExecutorRef {
+        // SAFETY: the reference of the `Arc` goes to the `ExecutorRef`.
+        unsafe {
+            let data = Arc::into_raw(Arc::clone(self)).cast_mut();
+            ExecutorRef::from_raw(NonNull::new_unchecked(data).cast(), &VTABLE)
+        }
+    }
+
+    pub(super) fn stage(&self) -> u8 {
+        self.stage.load(SeqCst)
+    }
+
+    /// Goes on to a stage, if that is not behind the present one, and lets everybody see it.
+    pub(super) fn advance(&self, stage: u8) {
+        self.stage.fetch_max(stage, SeqCst);
+        self.wake_all();
+        self.notify_quiescence_waiters();
+    }
+
+    /// Behaviours that were scheduled and have not ended.
+    pub(super) fn in_flight(&self) -> usize {
+        let all = || self.workers.iter().map(|worker| &worker.counts).chain([&self.outside]);
+        // Acquire, both: see above. Wrapping, like the counters.
+        let ended = all().fold(0, |sum: usize, c| sum.wrapping_add(c.ended.load(Acquire)));
+        let scheduled = all().fold(0, |sum: usize, c| sum.wrapping_add(c.scheduled.load(Acquire)));
+        scheduled.wrapping_sub(ended)
+    }
+
+    /// Whether some queue has something in it.
+    pub(super) fn has_work(&self) -> bool {
+        !self.injector.is_empty() || self.workers.iter().any(|worker| !worker.ring.is_empty())
+    }
+
+    /// Wakes a worker for work that was just made visible, if that is needed.
+    pub(super) fn notify(&self) {
+        if let Some(worker) = self.idle.worker_to_wake() {
+            self.wake(worker);
+        }
+    }
+
+    fn wake(&self, worker: usize) {
+        let state = &self.workers[worker];
+        state.woken.fetch_add(1, Relaxed);
+        state.parker.unpark();
+    }
+
+    pub(super) fn wake_all(&self) {
+        while let Some(worker) = self.idle.any_parked() {
+            self.wake(worker);
+        }
+    }
+
+    /// Pushes to the injector, from any thread.
+    pub(super) fn inject(&self, chain: Chain) {
+        self.injector.push(chain);
+        self.notify();
+        // The fence in `notify` pairs with that in `cancel_queued`: either that sees what was
+        // pushed, or STOPPED is seen here.
+        if self.stage() == stage::STOPPED {
+            self.cancel_injected();
+        }
+    }
+
+    /// Cancels what is in the injector. For a runtime that has stopped.
+    pub(super) fn cancel_injected(&self) {
+        fence(SeqCst);
+        let mut backoff = Backoff::new();
+        while !self.injector.is_empty() {
+            match self.injector.try_consume().and_then(|mut consumer| consumer.pop()) {
+                Some(ready) => drop(ready),
+                None => backoff.snooze(),
+            }
+        }
+    }
+
+    /// Waits until nothing is in flight or the deadline has passed; says which.
+    pub(super) fn wait_until_quiescent(&self, deadline: Option<Instant>) -> bool {
+        self.waiting.fetch_add(1, SeqCst);
+        let mut guard = lock!(self.quiescence);
+        let quiescent = loop {
+            // Pairs with the fence in `notify_if_quiescent`: either that sees `waiting`, or the
+            // last end is seen here.
+            fence(SeqCst);
+            if self.in_flight() == 0 {
+                break true;
+            }
+            match wait_on(&self.quiescent, guard, deadline) {
+                Ok(again) => guard = again,
+                Err(_) => break self.in_flight() == 0,
+            }
+        };
+        self.waiting.fetch_sub(1, SeqCst);
+        quiescent
+    }
+
+    /// Wakes who waits for quiescence, if it is reached. Called by a worker that runs out of work,
+    /// and by other threads when they count a behaviour out.
+    pub(super) fn notify_if_quiescent(&self) {
+        fence(SeqCst);
+        if self.waiting.load(Relaxed) > 0 && self.in_flight() == 0 {
+            self.notify_quiescence_waiters();
+        }
+    }
+
+    fn notify_quiescence_waiters(&self) {
+        // Under the lock: a thread between its check and its wait must not miss this.
+        let _guard = lock!(self.quiescence);
+        self.quiescent.notify_all();
+    }
+
+    /// A thread is not a worker any more. The last one finishes the runtime, if that has ended.
+    pub(super) fn retire(&self) {
+        let mut active = lock!(self.active);
+        *active -= 1;
+        if *active == 0 && self.stage() != stage::OPEN {
+            drop(active);
+            if self.in_flight() == 0 {
+                self.stage.fetch_max(stage::STOPPED, SeqCst);
+            }
+            self.let_go_if_done();
+        } else {
+            drop(active);
+        }
+        // Others may wait for what this worker saw: that all is done.
+        if self.stage() != stage::OPEN {
+            self.wake_all();
+        }
+        let _active = lock!(self.active);
+        self.retired.notify_all();
+    }
+
+    /// Waits until no thread is a worker, or the deadline has passed; says which.
+    pub(super) fn wait_retired(&self, deadline: Option<Instant>) -> bool {
+        let mut active = lock!(self.active);
+        while *active > 0 {
+            match wait_on(&self.retired, active, deadline) {
+                Ok(guard) => active = guard,
+                Err(guard) => return *guard == 0,
+            }
+        }
+        true
+    }
+
+    /// Gives up what keeps `self` alive for the behaviours, if the runtime has stopped and there
+    /// are none.
+    pub(super) fn let_go_if_done(&self) {
+        if self.stage() == stage::STOPPED && self.in_flight() == 0 {
+            let keepalive = lock!(self.keepalive).take();
+            drop(keepalive);
+        }
+    }
+
+    /// Counts a behaviour out on a thread that is no worker.
+    fn end_outside(&self) {
+        self.outside.ended.fetch_add(1, SeqCst);
+        self.notify_if_quiescent();
+        if self.stage() != stage::OPEN {
+            // Workers that wait for this to be the last one leave.
+            self.wake_all();
+            self.let_go_if_done();
+        }
+    }
+
+    /// Counts a behaviour in, unless the runtime takes none from this thread.
+    fn begin(&self) -> bool {
+        let accepted = worker::with_context(self, |context| match context {
+            Some(context) => {
+                // Relaxed: a behaviour that is accepted a moment after the runtime stopped is
+                // cancelled when it is ready.
+                let open = self.stage.load(Relaxed) != stage::STOPPED;
+                if open {
+                    bump(&context.state().counts.scheduled);
+                }
+                Some(open)
+            }
+            None => None,
+        });
+        accepted.unwrap_or_else(|| {
+            // Counted first, so that a runtime that drains either sees it, or is seen.
+            self.outside.scheduled.fetch_add(1, SeqCst);
+            let open = self.stage() == stage::OPEN;
+            if !open {
+                self.end_outside();
+            }
+            open
+        })
+    }
+
+    /// Takes a ready behaviour.
+    fn execute(&self, ready: Ready) -> Result<(), Ready> {
+        if self.stage.load(Relaxed) == stage::STOPPED {
+            return Err(ready);
+        }
+        worker::with_context(self, |context| match context {
+            Some(context) => context.push(ready),
+            None => self.inject(Chain::new(ready)),
+        });
+        Ok(())
+    }
+}
+
+static VTABLE: VTable = VTable {
+    retain: |data| {
+        // SAFETY: `data` came out of `Arc::into_raw`, and the caller knows of a live reference.
+        unsafe { Arc::increment_strong_count(data.cast::<Shared>().as_ptr()) }
+    },
+    release: |data| {
+        // SAFETY: `data` came out of `Arc::into_raw`, and the caller gives up a reference.
+        unsafe { Arc::decrement_strong_count(data.cast::<Shared>().as_ptr()) }
+    },
+    // SAFETY: the caller has a reference.
+    begin: |data| unsafe { data.cast::<Shared>().as_ref() }.begin(),
+    end: |data| {
+        // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done.
+        let shared = unsafe { data.cast::<Shared>().as_ref() };
+        let counted = worker::with_context(shared, |context: Option<&Context>| {
+            context.map(|context| bump(&context.state().counts.ended)).is_some()
+        });
+        if !counted {
+            // SAFETY: as above; the reference lives on until all is done.
+            unsafe { referenced(data) }.end_outside();
+        }
+    },
+    execute: |data, ready| {
+        // SAFETY: the behaviour in `ready` keeps `Shared` alive.
+        let shared = unsafe { data.cast::<Shared>().as_ref() };
+        if worker::with_context(shared, |context| context.is_some()) {
+            return shared.execute(ready);
+        }
+        // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another thread
+        // has run the behaviour.
+        unsafe { referenced(data) }.execute(ready)
+    },
+};
+
+/// A reference of one's own.
+///
+/// # Safety
+///
+/// `data` came out of `Arc::into_raw`, and `Shared` is alive.
+unsafe fn referenced(data: NonNull<()>) -> Arc<Shared> {
+    let shared = data.cast::<Shared>().as_ptr();
+    // SAFETY: passed on to the caller.
+    unsafe {
+        Arc::increment_strong_count(shared);
+        Arc::from_raw(shared)
+    }
+}

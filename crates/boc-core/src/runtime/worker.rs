@@ -1,0 +1,264 @@
+//! The loop of a worker.
+
+use alloc::sync::Arc;
+use core::cell::Cell;
+
+use super::shared::{Shared, WorkerState, stage};
+use crate::{
+    behaviour::{self, Behaviour},
+    executor::{ExecutorRef, Ready},
+    mpsc::Chain,
+    outcome,
+    sync::{self, atomic::Ordering::Relaxed},
+};
+
+/// What a thread lends to a runtime when it becomes a worker.
+///
+/// For threads that have to do something around every wait, such as giving up an interpreter's
+/// lock.
+pub trait Host {
+    /// Called when the worker has nothing to do; has to call `wait`, which returns when there is
+    /// something to do again.
+    fn park(&mut self, wait: &mut dyn FnMut()) {
+        wait();
+    }
+}
+
+/// A thread that lends nothing but itself.
+impl Host for () {}
+
+/// Every so many behaviours a worker looks into the injector first, so that what waits there is not
+/// starved by what the worker's own behaviours bring about.
+const INJECTOR_INTERVAL: u32 = 61;
+
+/// So many times in a row a worker goes on with the behaviour that the last one made ready, before
+/// that has to queue behind the others.
+const STREAK: u32 = 32;
+
+/// So many behaviours are taken out of the injector at once.
+const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
+
+/// So often a worker without work looks around before it parks.
+const SEARCH_ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
+
+/// So many pauses of the processor lie between two looks.
+const SEARCH_PAUSES: u32 = if cfg!(loom) { 0 } else { 24 };
+
+/// What only the worker's own thread sees of it.
+pub(super) struct Context {
+    shared: Arc<Shared>,
+    /// To schedule on this runtime without touching its reference count.
+    executor: ExecutorRef,
+    index: usize,
+    /// The behaviour to run next: the first one that the last behaviour's release made ready. Not
+    /// to be stolen, since it runs at once and its data is in this processor's cache.
+    next: Cell<Option<Ready>>,
+    /// Whether the worker is between the end of a behaviour's closure and the next behaviour.
+    releasing: Cell<bool>,
+}
+
+sync::local! {
+    static CURRENT: Cell<*const Context> = Cell::new(core::ptr::null());
+}
+
+/// Calls `f` with this thread's context if it is a worker of `shared`.
+pub(super) fn with_context<R>(shared: &Shared, f: impl FnOnce(Option<&Context>) -> R) -> R {
+    with_any_context(|context| {
+        f(context.filter(|context| core::ptr::eq(Arc::as_ptr(&context.shared), shared)))
+    })
+}
+
+/// Calls `f` with this thread's context if it is a worker of any runtime.
+pub(super) fn with_any_context<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
+    // While the thread is torn down there is no context any more.
+    let context = CURRENT.try_with(Cell::get).unwrap_or(core::ptr::null());
+    // SAFETY: set while `run` is on this thread's stack, which owns the context.
+    f(unsafe { context.as_ref() })
+}
+
+/// Makes this thread the worker `index` until the runtime is done with it.
+pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
+    let context = Context {
+        executor: shared.executor(),
+        shared,
+        index,
+        next: Cell::new(None),
+        releasing: Cell::new(false),
+    };
+    let outer = CURRENT.with(|current| current.replace(&context));
+    context.run(host);
+    CURRENT.with(|current| current.set(outer));
+}
+
+impl Context {
+    pub(super) fn executor(&self) -> &ExecutorRef {
+        &self.executor
+    }
+
+    pub(super) fn state(&self) -> &WorkerState {
+        &self.shared.workers[self.index]
+    }
+
+    /// Takes a behaviour that has become ready on this thread.
+    pub(super) fn push(&self, ready: Ready) {
+        if self.releasing.get() {
+            let next = self.next.take();
+            if next.is_none() {
+                return self.next.set(Some(ready));
+            }
+            self.next.set(next);
+        }
+        self.push_to_ring(ready);
+    }
+
+    /// Makes a behaviour visible to all workers, and wakes one if needed.
+    fn push_to_ring(&self, ready: Ready) {
+        match self.state().ring.push(ready) {
+            Ok(()) => self.shared.notify(),
+            Err(ready) => {
+                // Half of the ring goes with it, so that the next pushes have room.
+                let mut chain: Option<Chain> = None;
+                let half = super::ring::CAPACITY / 2;
+                let older = core::iter::from_fn(|| self.state().ring.pop()).take(half);
+                for ready in older.chain([ready]) {
+                    match &mut chain {
+                        Some(chain) => chain.append(ready),
+                        None => chain = Some(Chain::new(ready)),
+                    }
+                }
+                chain.into_iter().for_each(|chain| self.shared.inject(chain));
+            }
+        }
+    }
+
+    fn run(&self, host: &mut dyn Host) {
+        let (mut tick, mut streak) = (0_u32, 0);
+        loop {
+            tick = tick.wrapping_add(1);
+            let ready = self.next_in_line(tick, &mut streak).or_else(|| self.search(host));
+            match ready {
+                Some(ready) => self.execute(ready),
+                None => return,
+            }
+        }
+    }
+
+    /// What this worker can get without looking at the others.
+    fn next_in_line(&self, tick: u32, streak: &mut u32) -> Option<Ready> {
+        if tick.is_multiple_of(INJECTOR_INTERVAL)
+            && let Some(ready) = self.pop_injector()
+        {
+            // `next` stays where it is: it is still the next after this one, but others may come
+            // to be ready meanwhile, so it must not be in their place.
+            if let Some(next) = self.next.take() {
+                self.push_to_ring(next);
+            }
+            return Some(ready);
+        }
+        if let Some(next) = self.next.take() {
+            *streak += 1;
+            if *streak < STREAK {
+                return Some(next);
+            }
+            self.push_to_ring(next);
+        }
+        *streak = 0;
+        self.state().ring.pop().or_else(|| self.pop_injector())
+    }
+
+    /// Takes a batch out of the injector: returns the first, and the rest goes to the ring.
+    fn pop_injector(&self) -> Option<Ready> {
+        if self.shared.injector.is_empty() {
+            return None;
+        }
+        let mut consumer = self.shared.injector.try_consume()?;
+        let first = consumer.pop()?;
+        for _ in 1..BATCH {
+            let Some(ready) = consumer.pop() else { break };
+            if let Err(ready) = self.state().ring.push(ready) {
+                drop(consumer);
+                self.shared.inject(Chain::new(ready));
+                break;
+            }
+        }
+        Some(first)
+    }
+
+    /// Runs a behaviour, or cancels it if the runtime has stopped.
+    fn execute(&self, ready: Ready) {
+        let behaviour = ready.into_inner();
+        // SAFETY: the `Ready` owned the behaviour.
+        unsafe {
+            if self.shared.stage() == stage::STOPPED {
+                Behaviour::cancel(behaviour);
+            } else {
+                outcome::as_behaviour(|| Behaviour::invoke(behaviour));
+            }
+            self.releasing.set(true);
+            behaviour::conclude(behaviour);
+            self.releasing.set(false);
+        }
+    }
+
+    /// Looks for work elsewhere, and sleeps when there is none. `None` when the worker is to leave.
+    fn search(&self, host: &mut dyn Host) -> Option<Ready> {
+        self.shared.notify_if_quiescent();
+        self.shared.idle.start_searching();
+        loop {
+            for _ in 0..SEARCH_ROUNDS {
+                if let Some(ready) = self.steal().or_else(|| self.pop_injector()) {
+                    if self.shared.idle.stop_searching() && self.shared.has_work() {
+                        self.shared.notify();
+                    }
+                    return Some(ready);
+                }
+                for _ in 0..SEARCH_PAUSES {
+                    sync::spin_hint();
+                }
+            }
+            self.shared.idle.park(self.index);
+            if self.shared.has_work() || self.is_done() {
+                if !self.shared.idle.unpark(self.index) {
+                    // Somebody is waking this worker: take the token.
+                    self.state().parker.park();
+                }
+            } else {
+                self.shared.notify_if_quiescent();
+                self.state().parked.fetch_add(1, Relaxed);
+                host.park(&mut || self.state().parker.park());
+            }
+            // Searching again, by `unpark` or by who woke this worker.
+            if self.is_done() && !self.shared.has_work() {
+                self.shared.idle.stop_searching();
+                return None;
+            }
+        }
+    }
+
+    /// Whether there is nothing left for this runtime's workers to wait for.
+    fn is_done(&self) -> bool {
+        match self.shared.stage() {
+            stage::OPEN => false,
+            stage::DRAINING => self.shared.in_flight() == 0,
+            _ => true,
+        }
+    }
+
+    /// Takes half of another worker's ring.
+    fn steal(&self) -> Option<Ready> {
+        let count = self.shared.workers.len();
+        (1..count).find_map(|distance| {
+            let victim = &self.shared.workers[(self.index + distance) % count];
+            let (ready, taken) = victim.ring.steal_into(&self.state().ring)?;
+            self.state().stolen.fetch_add(taken as u64, Relaxed);
+            Some(ready)
+        })
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // All queues were empty when the loop ended, and only this thread fills `next`.
+        debug_assert!(self.next.take().is_none());
+    }
+}

@@ -1,0 +1,152 @@
+//! The queue of a cown: slots, their states, and the transitions between them.
+//!
+//! Every cown has a queue of the behaviours that hold it or wait for it, in scheduling order. It
+//! is a list in the manner of the MCS lock: the cown knows the *last* slot only (`tail`, null when
+//! the cown is free), and each slot learns of its successor. The first slot in the queue belongs to
+//! the behaviour that holds the cown.
+//!
+//! # Participants
+//!
+//! - the *owner*: the behaviour that a slot is part of, on the thread that schedules it, later on
+//!   the thread that runs it;
+//! - the *successor*: the behaviour whose slot comes next in this cown's queue, on the thread that
+//!   schedules it.
+//!
+//! # States of a slot
+//!
+//! ```text
+//!            publish (owner)          link (successor)
+//!    WAIT ───────────────────▶ READY ──────────────────▶ NEXT(successor)
+//! ```
+//!
+//! 1. **WAIT**: the owner is still acquiring its places in the queues of its cowns. Only the owner
+//!    may change the state. A successor that finds WAIT spins, and that is what makes scheduling
+//!    atomic: nobody passes a behaviour that has not got all its places yet, so behaviours that
+//!    share several cowns stand in the same order in the queue of each.
+//! 2. **READY**: the owner has all its places. Only the successor may change the state.
+//! 3. **NEXT**: the successor waits for the owner to release the cown. Nobody changes it any more.
+//!
+//! # Lifetime
+//!
+//! A slot lives until its owner has released it. The owner's release is not complete before either
+//! `tail` was set back to null (so no successor can have seen the slot) or the successor's link was
+//! seen, which is the successor's last access to the slot.
+
+use core::ptr::{self, NonNull};
+
+use crate::{
+    backoff::Backoff,
+    behaviour::Behaviour,
+    cown::Header,
+    sync::atomic::{
+        AtomicPtr,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    },
+};
+
+/// A behaviour's place in the queue of one of its cowns.
+#[repr(C)]
+pub(crate) struct Slot {
+    /// The cown whose queue this is. The slot owns one strong reference to it, except where it is
+    /// the slot of a behaviour's own result.
+    pub(crate) cown: NonNull<Header>,
+    /// WAIT, READY, or the successor.
+    status: AtomicPtr<Behaviour>,
+}
+
+/// The owner is still acquiring its places.
+const WAIT: *mut Behaviour = ptr::null_mut();
+/// The owner has all its places. No behaviour lives at this address.
+const READY: *mut Behaviour = ptr::without_provenance_mut(1);
+
+impl Slot {
+    /// A slot in state WAIT, in no queue yet.
+    pub(crate) fn new(cown: NonNull<Header>) -> Self {
+        Self { cown, status: AtomicPtr::new(WAIT) }
+    }
+
+    /// The slot of a behaviour in the queue of its own result, which it holds from the start.
+    ///
+    /// READY from birth: the result is fresh, so nobody else can be in its queue, and nobody can
+    /// learn of it before the behaviour has been scheduled.
+    pub(crate) fn holding(cown: NonNull<Header>) -> Self {
+        Self { cown, status: AtomicPtr::new(READY) }
+    }
+
+    /// Enters the queue of the cown. Returns the predecessor, or `None` if the cown was free.
+    ///
+    /// This exchange is the linearisation point: the order of the exchanges on a cown's tail is the
+    /// order in which its behaviours run.
+    ///
+    /// # Safety
+    ///
+    /// `this` is in state WAIT and in no queue; it stays where it is until it was released.
+    pub(crate) unsafe fn enqueue(this: NonNull<Slot>) -> Option<NonNull<Slot>> {
+        // SAFETY: the slot is valid, and it holds its cown's memory by a strong reference.
+        let cown = unsafe { this.as_ref().cown.as_ref() };
+        // Release: whoever gets this slot as its predecessor sees it initialised.
+        // Acquire: pairs with that Release of the predecessor, and with the Release of `release`
+        // that set the tail to null, so that this behaviour sees what the last holder wrote.
+        NonNull::new(cown.tail.swap(this.as_ptr(), AcqRel))
+    }
+
+    /// Waits until the owner of this slot has published it, then makes `successor` its successor.
+    ///
+    /// # Safety
+    ///
+    /// `predecessor` came out of `enqueue` of a slot of `successor`, and this is the only call for
+    /// it. The caller does not touch the predecessor afterwards.
+    pub(crate) unsafe fn link(predecessor: NonNull<Slot>, successor: NonNull<Behaviour>) {
+        // SAFETY: the owner's release waits for the link that is made below, so the slot is alive.
+        let slot = unsafe { predecessor.as_ref() };
+        let mut backoff = Backoff::new();
+        // Acquire: pairs with the Release of `publish`. The predecessor's exchanges on the tails of
+        // its other cowns happened before it, so this behaviour's exchanges there come after them.
+        while slot.status.load(Acquire) == WAIT {
+            backoff.snooze();
+        }
+        // Release: pairs with the Acquire in `release`; the owner may start the successor, so it
+        // has to see it initialised.
+        slot.status.store(successor.as_ptr(), Release);
+    }
+
+    /// WAIT → READY: the owner has entered all its queues.
+    pub(crate) fn publish(&self) {
+        // Release: pairs with the Acquire in `link`. A plain store suffices: nobody else writes
+        // the status of a slot that is in WAIT.
+        self.status.store(READY, Release);
+    }
+
+    /// Leaves the queue. Returns the successor that now holds this cown, or `None` if there is
+    /// none and the cown is free.
+    ///
+    /// # Safety
+    ///
+    /// The owner holds the cown, and calls this once. The cown is alive.
+    pub(crate) unsafe fn release(this: NonNull<Slot>) -> Option<NonNull<Behaviour>> {
+        // SAFETY: the slot is its owner's, who is the caller.
+        let slot = unsafe { this.as_ref() };
+        // Acquire: pairs with the Release of `link`.
+        let mut next = slot.status.load(Acquire);
+        if next == READY {
+            // SAFETY: the caller keeps the cown alive.
+            let cown = unsafe { slot.cown.as_ref() };
+            // Release: pairs with the Acquire of the `enqueue` that finds the cown free.
+            // If a successor exchanged the tail before this, the exchange fails and its link is
+            // on its way; if it comes after, it finds null and holds the cown at once.
+            if cown.tail.compare_exchange(this.as_ptr(), ptr::null_mut(), Release, Relaxed).is_ok()
+            {
+                return None;
+            }
+            let mut backoff = Backoff::new();
+            loop {
+                next = slot.status.load(Acquire);
+                if next != READY {
+                    break;
+                }
+                backoff.snooze();
+            }
+        }
+        NonNull::new(next)
+    }
+}

@@ -1,0 +1,61 @@
+//! The one place that chooses between the real primitives and those of the model checker.
+//!
+//! Everything in this crate that another thread can see goes through here: atomics, fences, locks,
+//! condition variables, thread-locals, spinning. `--cfg loom` swaps in loom's.
+
+#[cfg(not(loom))]
+pub(crate) use core::sync::atomic;
+#[cfg(loom)]
+pub(crate) use loom::sync::atomic;
+
+#[cfg(all(feature = "std", loom))]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(all(feature = "std", not(loom)))]
+pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+
+/// Tells the processor (or the model checker) that this thread waits for another one.
+pub(crate) fn spin_hint() {
+    #[cfg(loom)]
+    loom::hint::spin_loop();
+    #[cfg(not(loom))]
+    core::hint::spin_loop();
+}
+
+/// Gives the rest of this thread's time slice away, where there is an operating system to take it.
+pub(crate) fn yield_thread() {
+    #[cfg(loom)]
+    loom::thread::yield_now();
+    #[cfg(all(feature = "std", not(loom)))]
+    std::thread::yield_now();
+    #[cfg(all(not(feature = "std"), not(loom)))]
+    core::hint::spin_loop();
+}
+
+/// The content of a mutex, also after a panic of another thread that held it.
+///
+/// The critical sections of this crate run no foreign code, so a poisoned lock still guards a
+/// consistent value.
+#[cfg(feature = "std")]
+macro_rules! lock {
+    ($mutex:expr) => {
+        match $mutex.lock() {
+            Ok(guard) => guard,
+            Err(poisoned) => poisoned.into_inner(),
+        }
+    };
+}
+#[cfg(feature = "std")]
+pub(crate) use lock;
+
+/// A thread-local, initialised by a constant where that makes its use cheaper.
+#[cfg(feature = "std")]
+macro_rules! local {
+    ($(static $name:ident: $type:ty = $value:expr;)*) => {
+        #[cfg(loom)]
+        loom::thread_local! { $(static $name: $type = $value;)* }
+        #[cfg(not(loom))]
+        std::thread_local! { $(static $name: $type = const { $value };)* }
+    };
+}
+#[cfg(feature = "std")]
+pub(crate) use local;
