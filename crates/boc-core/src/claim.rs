@@ -1,6 +1,5 @@
 //! Holding cowns from a thread that is not a behaviour.
 
-use alloc::sync::Arc;
 use core::fmt;
 use std::time::Instant;
 
@@ -8,7 +7,7 @@ use crate::{
     executor::{Executor, ExecutorRef, Ready},
     raw::{self, CownPtr, DuplicateCown},
     signal::wait_on,
-    sync::{Condvar, Mutex, lock},
+    sync::{Arc, Condvar, Mutex, lock},
 };
 
 /// A place in the queues of some cowns, taken for a thread outside of all behaviours.

@@ -1,11 +1,11 @@
 //! Executors: where behaviours run once they hold their cowns.
 
-use alloc::sync::Arc;
 use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
 use crate::{
     behaviour::{self, Behaviour},
     outcome,
+    sync::Arc,
 };
 
 /// Runs behaviours that hold all their cowns.

@@ -37,11 +37,9 @@ mod waiting {
         outcome::{self, Failure},
         raw::{self, CownPtr},
         signal::Signal,
-    };
-    use std::{
         sync::Arc,
-        time::{Duration, Instant},
     };
+    use std::time::{Duration, Instant};
 
     impl<R: Send + 'static> Handle<R> {
         /// Waits for the behaviour, and takes its value.

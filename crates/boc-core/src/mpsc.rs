@@ -120,8 +120,10 @@ impl Queue {
     /// Becomes the consumer, unless another thread is.
     pub(crate) fn try_consume(&self) -> Option<Consumer<'_>> {
         // Acquire: pairs with the Release of the last consumer, for `oldest`.
-        (!self.consumed.load(Relaxed) && !self.consumed.swap(true, Acquire))
-            .then_some(Consumer { queue: self })
+        let free = !self.consumed.load(Relaxed) && !self.consumed.swap(true, Acquire);
+        // Not `then_some`, which makes a `Consumer` in any case, the drop of which would let another
+        // thread in.
+        free.then(|| Consumer { queue: self })
     }
 }
 

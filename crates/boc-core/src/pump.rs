@@ -1,13 +1,15 @@
 //! An executor whose behaviours run when somebody asks it to.
 
-use alloc::sync::Arc;
 use core::fmt;
 
 use crate::{
     backoff::Backoff,
     executor::{Executor, ExecutorRef, Ready},
     mpsc::{Chain, Queue},
-    sync::atomic::{AtomicBool, Ordering::SeqCst, fence},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst, fence},
+    },
 };
 
 /// An executor that runs its behaviours where and when it is pumped: on a main thread, in an event

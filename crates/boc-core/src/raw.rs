@@ -139,6 +139,13 @@ pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static
     }
 }
 
+/// Calls `f` with the executor whose worker this thread is, if it is one of a
+/// [`Runtime`](crate::Runtime).
+#[cfg(feature = "std")]
+pub fn with_current_executor<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
+    crate::runtime::with_current_executor(f)
+}
+
 #[cfg(feature = "std")]
 pub use crate::{
     claim::{Claim, claim},

@@ -1,12 +1,17 @@
 //! The one place that chooses between the real primitives and those of the model checker.
 //!
-//! Everything in this crate that another thread can see goes through here: atomics, fences, locks,
-//! condition variables, thread-locals, spinning. `--cfg loom` swaps in loom's.
+//! Everything in this crate that another thread can see goes through here: atomics, fences, shared
+//! ownership, locks, condition variables, thread-locals, spinning. `--cfg loom` swaps in loom's.
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
+
+#[cfg(not(loom))]
+pub(crate) use alloc::sync::Arc;
+#[cfg(loom)]
+pub(crate) use loom::sync::Arc;
 
 #[cfg(all(feature = "std", loom))]
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};

@@ -11,7 +11,7 @@ mod ring;
 mod shared;
 mod worker;
 
-use alloc::{string::String, sync::Arc, vec::Vec};
+use alloc::{string::String, vec::Vec};
 use core::{fmt, num::NonZeroUsize};
 use std::{
     io,
@@ -26,7 +26,7 @@ use crate::{
     request::Request,
     schedule::DuplicateCown,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::Ordering::{Acquire, Relaxed, Release},
         lock,
     },
@@ -95,8 +95,11 @@ impl Builder {
     /// If the operating system refuses a thread. Those that were started have ended.
     pub fn build(self) -> io::Result<Runtime> {
         let shared = Shared::new(self.workers.get());
-        let runtime =
-            Runtime { executor: shared.executor(), shared, threads: Mutex::new(Vec::new()) };
+        let runtime = Runtime {
+            executor: Shared::executor(&shared),
+            shared,
+            threads: Mutex::new(Vec::new()),
+        };
         if self.own_threads {
             for index in 0..self.workers.get() {
                 let worker = runtime.take_worker().expect("there is a place for each thread");
@@ -304,6 +307,11 @@ impl Runtime {
         self.end(stage::STOPPED);
     }
 
+    /// Tells the runtime to end as by [`Runtime::shutdown`], and does not wait for it.
+    pub fn drain(&self) {
+        self.shared.advance(stage::DRAINING);
+    }
+
     /// Tells the runtime to end as by [`Runtime::shutdown_now`], and does not wait for it.
     pub fn stop(&self) {
         self.shared.advance(stage::STOPPED);
@@ -404,13 +412,17 @@ where
     F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
     R: Send + 'static,
 {
-    worker::with_any_context(|context| match context {
-        Some(context) => context.executor().when(request, body),
+    with_current_executor(|executor| match executor {
+        Some(executor) => executor.when(request, body),
         None => panic!(
             "`when` without a runtime works inside of a behaviour only: call `runtime.when(…)`, \
              or `executor.when(…)` for a `Pump` or an executor of your own"
         ),
     })
+}
+
+pub(crate) fn with_current_executor<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
+    worker::with_any_context(|context| f(context.map(worker::Context::executor)))
 }
 
 /// Whether the calling thread runs the closure of a behaviour right now.

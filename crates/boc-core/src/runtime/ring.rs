@@ -64,31 +64,33 @@ impl Ring {
 
     /// Takes the oldest behaviour.
     pub(super) fn pop(&self) -> Option<Ready> {
-        let mut taken = None;
-        self.take(|_| 1, |ready| taken = Some(ready));
-        taken
+        let mut entry = [ptr::null_mut()];
+        let taken = self.take(&mut entry, |_| 1);
+        // SAFETY: see `take`.
+        (taken > 0).then(|| unsafe { Ready::new(NonNull::new_unchecked(entry[0])) })
     }
 
-    /// Takes half of what is there, rounded up: returns the first, and the rest goes to `other`,
-    /// which is empty and the caller's own.
+    /// Takes half of what is there, rounded up: returns the first and how many it took; the rest
+    /// goes to `other`, which is empty and the caller's own.
     pub(super) fn steal_into(&self, other: &Ring) -> Option<(Ready, usize)> {
-        let mut first = None;
-        let taken = self.take(
-            |available| available - available / 2,
-            |ready| {
-                if first.is_none() {
-                    first = Some(ready);
-                } else if let Err(ready) = other.push(ready) {
-                    unreachable!("half of a ring fits into an empty one: {ready:?}");
-                }
-            },
-        );
-        first.map(|ready| (ready, taken))
+        let mut entries = [ptr::null_mut(); CAPACITY / 2];
+        let taken = self.take(&mut entries, |available| available - available / 2);
+        // SAFETY: see `take`.
+        let mut stolen = entries[..taken]
+            .iter()
+            .map(|entry| unsafe { Ready::new(NonNull::new_unchecked(*entry)) });
+        let first = stolen.next()?;
+        for ready in stolen {
+            if let Err(ready) = other.push(ready) {
+                unreachable!("half of a ring fits into an empty one: {ready:?}");
+            }
+        }
+        Some((first, taken))
     }
 
-    /// Takes as many as `amount` says of the number available, and gives each to `sink`. Returns how
-    /// many it took.
-    fn take(&self, amount: impl Fn(usize) -> usize, mut sink: impl FnMut(Ready)) -> usize {
+    /// Takes as many behaviours as `amount` says of the number available, oldest first, but not more
+    /// than `into` has room for. Returns how many it took; these belong to the caller.
+    fn take(&self, into: &mut [*mut Behaviour], amount: impl Fn(usize) -> usize) -> usize {
         let mut head = self.head.load(Acquire);
         loop {
             // Acquire: pairs with the Release of `push`.
@@ -96,26 +98,14 @@ impl Ring {
             if available == 0 {
                 return 0;
             }
-            if available > CAPACITY {
-                // `head` is old: others took, and the owner went on, between the two loads.
-                head = self.head.load(Acquire);
-                continue;
-            }
-            let count = amount(available);
-            let mut read = [ptr::null_mut(); CAPACITY];
-            for (offset, entry) in read[..count].iter_mut().enumerate() {
+            let count = amount(available).min(into.len());
+            for (offset, entry) in into[..count].iter_mut().enumerate() {
                 *entry = self.entry(head + offset).load(Relaxed);
             }
+            // If `head` was old, `available` may have been too much, but then this fails.
             // Release: pairs with the Acquire in `push`, see there.
             match self.head.compare_exchange(head, head + count, Release, Acquire) {
-                Ok(_) => {
-                    for entry in &read[..count] {
-                        // SAFETY: an entry that was claimed is a behaviour that `push` was given,
-                        // and nobody else claimed it.
-                        sink(unsafe { Ready::new(NonNull::new_unchecked(*entry)) });
-                    }
-                    return count;
-                }
+                Ok(_) => return count,
                 Err(now) => head = now,
             }
         }

@@ -16,7 +16,7 @@
 //! thread that is not a worker and that is about to count a behaviour out, or to hand one over,
 //! takes a reference first, while the behaviour still counts.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use super::{
@@ -31,7 +31,7 @@ use crate::{
     mpsc::{Chain, Queue},
     signal::wait_on,
     sync::{
-        Condvar, Mutex,
+        Arc, Condvar, Mutex,
         atomic::{
             AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
             Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -132,10 +132,10 @@ impl Shared {
     }
 
     /// A reference to schedule on.
-    pub(super) fn executor(self: &Arc<Self>) -> ExecutorRef {
+    pub(super) fn executor(this: &Arc<Self>) -> ExecutorRef {
         // SAFETY: the reference of the `Arc` goes to the `ExecutorRef`.
         unsafe {
-            let data = Arc::into_raw(Arc::clone(self)).cast_mut();
+            let data = Arc::into_raw(Arc::clone(this)).cast_mut();
             ExecutorRef::from_raw(NonNull::new_unchecked(data).cast(), &VTABLE)
         }
     }

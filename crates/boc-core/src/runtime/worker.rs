@@ -1,6 +1,5 @@
 //! The loop of a worker.
 
-use alloc::sync::Arc;
 use core::cell::Cell;
 
 use super::shared::{Shared, WorkerState, stage};
@@ -9,7 +8,7 @@ use crate::{
     executor::{ExecutorRef, Ready},
     mpsc::Chain,
     outcome,
-    sync::{self, atomic::Ordering::Relaxed},
+    sync::{self, Arc, atomic::Ordering::Relaxed},
 };
 
 /// What a thread lends to a runtime when it becomes a worker.
@@ -79,7 +78,7 @@ pub(super) fn with_any_context<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
 /// Makes this thread the worker `index` until the runtime is done with it.
 pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
     let context = Context {
-        executor: shared.executor(),
+        executor: Shared::executor(&shared),
         shared,
         index,
         next: Cell::new(None),

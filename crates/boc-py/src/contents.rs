@@ -1,0 +1,91 @@
+//! What a cown of Python holds.
+
+use boc_core::{Panic, raw::State};
+use pyo3::{
+    PyTraverseError, PyVisit,
+    exceptions::{PyBaseException, PyRuntimeError},
+    prelude::*,
+};
+use std::sync::Arc;
+
+use crate::unseen::Raised;
+
+/// The value of a cown, and for a result how its behaviour ended.
+///
+/// Everything but `outcome` belongs to who holds the cown. `outcome` is written once, by the
+/// behaviour whose result this is, before it ends; after that anybody may read it.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// `None` stands for Python's `None`, also in a cown that was emptied.
+    pub(crate) value: Option<Py<PyAny>>,
+    /// Whether the value is an exception that a body raised and nobody has dealt with.
+    pub(crate) exception: bool,
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// How a behaviour ended.
+pub(crate) enum Outcome {
+    Returned(Py<PyAny>),
+    Raised(Arc<Raised>),
+    /// It never ran.
+    Cancelled,
+}
+
+impl Contents {
+    pub(crate) fn new(value: Py<PyAny>) -> Self {
+        Self { value: Some(value), exception: false, outcome: None }
+    }
+
+    /// The body has returned or raised.
+    pub(crate) fn finish(&mut self, py: Python<'_>, result: PyResult<Py<PyAny>>) {
+        match result {
+            Ok(value) => {
+                self.value = Some(value.clone_ref(py));
+                self.outcome = Some(Outcome::Returned(value));
+            }
+            Err(error) => self.raise(py, error),
+        }
+    }
+
+    fn raise(&mut self, py: Python<'_>, error: PyErr) {
+        let exception: Py<PyBaseException> = error.into_value(py);
+        self.value = Some(exception.clone_ref(py).into_any());
+        self.exception = true;
+        self.outcome = Some(Outcome::Raised(Raised::new(exception)));
+    }
+
+    /// Somebody has looked at the exception, if there is one.
+    pub(crate) fn mark_seen(&self) {
+        if let Some(Outcome::Raised(raised)) = &self.outcome {
+            raised.mark_seen();
+        }
+    }
+
+    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        if let Some(value) = &self.value {
+            visit.call(value)?;
+        }
+        match &self.outcome {
+            Some(Outcome::Returned(value)) => visit.call(value),
+            // Shared with the list of unseen exceptions for moments only, and never across a
+            // collection, so what it refers to is reachable by nobody else.
+            Some(Outcome::Raised(raised)) => raised.traverse(visit),
+            Some(Outcome::Cancelled) | None => Ok(()),
+        }
+    }
+}
+
+impl State for Contents {
+    fn panicked(&mut self, panic: Panic) {
+        // Bodies raise exceptions, which are no panics; so this is a fault of this crate.
+        let message = format!(
+            "internal error in boc while running a behaviour: {}",
+            panic.message().unwrap_or("(no message)")
+        );
+        Python::attach(|py| self.raise(py, PyRuntimeError::new_err(message)));
+    }
+
+    fn cancelled(&mut self) {
+        self.outcome = Some(Outcome::Cancelled);
+    }
+}

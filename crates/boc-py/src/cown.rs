@@ -1,0 +1,364 @@
+//! The class `Cown`, and who may look into it.
+//!
+//! There is one Python object for each cown of the engine, so identity of the object is identity of
+//! the cown.
+//!
+//! # Who may look into a cown
+//!
+//! The *holder* is the thread that runs a behaviour over the cown, or that acquired it by
+//! [`Cown::acquire`]; its token is in [`Cown::holder`]. A thread writes its own token only while it
+//! holds the cown, and takes it away before it releases the cown. So a thread that reads its own
+//! token there holds the cown, and one that reads anything else does not; no ordering is needed for
+//! that, since a thread always sees its own writes.
+//!
+//! # Garbage collection
+//!
+//! The object owns the value only while nobody else refers to the cown: behaviours that are queued
+//! or running do, and then the value is theirs as well. So it is shown to the collector if the
+//! object's reference to the cown is the only one. Whether it is cannot change from yes to no during
+//! a collection, when no Python thread runs: a new reference can only be made from the object, by a
+//! thread that is attached.
+
+use boc_core::raw::{self, Claim, CownPtr, ResultCown, Signal};
+use pyo3::{
+    PyTraverseError, PyVisit,
+    exceptions::{PyRuntimeError, PyTimeoutError},
+    prelude::*,
+    types::PyType,
+};
+use std::{
+    ptr,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use crate::{
+    contents::{Contents, Outcome},
+    patience, pool,
+};
+
+/// A concurrently owned value: reached only by the behaviour that holds the cown.
+///
+/// Schedule a behaviour over it with `when`, and use `.value` inside of that.
+#[pyclass(frozen, generic, weakref, module = "boc")]
+pub(crate) struct Cown {
+    body: Kind,
+    /// The token of the thread that holds the cown, or [`NOBODY`].
+    pub(crate) holder: AtomicUsize,
+    /// What holds the cown for a thread that acquired it.
+    claim: Mutex<Option<Claim>>,
+}
+
+enum Kind {
+    Plain(boc_core::Cown<Contents>),
+    Result {
+        cown: ResultCown<Contents>,
+        /// Set at the end of the behaviour, once somebody has waited for that.
+        ended: OnceLock<Arc<Signal>>,
+    },
+}
+
+pub(crate) const NOBODY: usize = 0;
+
+/// A number that no other living thread has, and that is not [`NOBODY`].
+pub(crate) fn this_thread() -> usize {
+    thread_local! {
+        static TOKEN: u8 = const { 0 };
+    }
+    TOKEN.with(|token| ptr::from_ref(token) as usize)
+}
+
+impl Cown {
+    pub(crate) fn result_of(cown: ResultCown<Contents>) -> Self {
+        Self::from_kind(Kind::Result { cown, ended: OnceLock::new() })
+    }
+
+    fn from_kind(body: Kind) -> Self {
+        Self { body, holder: AtomicUsize::new(NOBODY), claim: Mutex::new(None) }
+    }
+
+    /// The cown of the engine.
+    pub(crate) fn body(&self) -> &boc_core::Cown<Contents> {
+        match &self.body {
+            Kind::Plain(cown) => cown,
+            Kind::Result { cown, .. } => cown.cown(),
+        }
+    }
+
+    fn is_mine(&self) -> bool {
+        self.holder.load(Relaxed) == this_thread()
+    }
+
+    /// Calls `f` with the contents, if this thread holds the cown. `f` must not run Python code,
+    /// which could come here again.
+    fn with_contents<R>(&self, f: impl FnOnce(&mut Contents) -> R) -> PyResult<R> {
+        if !self.is_mine() {
+            return Err(PyRuntimeError::new_err(
+                "the value of a cown can be used only by the behaviour that holds it: schedule one \
+                 with @when(cown), and use the value inside of it",
+            ));
+        }
+        // SAFETY: this thread holds the cown, so nobody else reaches the contents; `f` does not
+        // come back here.
+        Ok(f(unsafe { &mut *raw::value_ptr(self.body()) }))
+    }
+
+    /// The contents, if nobody else has a reference to the cown; see the module's documentation.
+    fn contents_if_sole_owner(&self) -> Option<*mut Contents> {
+        (raw::references(self.body()) == 1).then(|| raw::value_ptr(self.body()))
+    }
+
+    fn take_place(&self) -> Claim {
+        // SAFETY: `self` keeps the cown alive.
+        unsafe { raw::claim(&[CownPtr::from(self.body())]) }.expect("one cown has no duplicate")
+    }
+
+    /// Holds the cown while `f` uses the contents. `f` must not run Python code.
+    fn while_held<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Contents) -> R) -> PyResult<R> {
+        if self.is_mine() {
+            return self.with_contents(f);
+        }
+        let claim = self.take_place();
+        patience::wait(py, None, |until| claim.wait(until))?;
+        // SAFETY: the claim holds the cown.
+        let result = f(unsafe { &mut *raw::value_ptr(self.body()) });
+        drop(claim);
+        Ok(result)
+    }
+}
+
+/// # Errors
+///
+/// Inside of a behaviour, where `what` could wait for ever.
+fn refuse_inside_behaviour(what: &str, instead: &str) -> PyResult<()> {
+    if boc_core::inside_behaviour() {
+        return Err(PyRuntimeError::new_err(format!(
+            "{what} inside of a behaviour could wait for ever: {instead}"
+        )));
+    }
+    Ok(())
+}
+
+#[pymethods]
+impl Cown {
+    #[new]
+    fn new(value: Py<PyAny>) -> Self {
+        Self::from_kind(Kind::Plain(boc_core::Cown::new(Contents::new(value))))
+    }
+
+    /// The value. Only for the behaviour, or the thread, that holds the cown.
+    #[getter]
+    fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.with_contents(|contents| {
+            contents.mark_seen();
+            contents.value.as_ref().map_or_else(|| py.None(), |value| value.clone_ref(py))
+        })
+    }
+
+    #[setter]
+    fn set_value(&self, value: Py<PyAny>) -> PyResult<()> {
+        let old = self.with_contents(|contents| {
+            contents.exception = false;
+            contents.value.replace(value)
+        })?;
+        // The old value's end may run any code, so it comes after the exchange.
+        drop(old);
+        Ok(())
+    }
+
+    /// Whether the value is an exception that a body raised and nobody has dealt with.
+    #[getter]
+    fn exception(&self, py: Python<'_>) -> PyResult<bool> {
+        if self.is_mine() {
+            return self.with_contents(|contents| {
+                contents.mark_seen();
+                contents.exception
+            });
+        }
+        refuse_inside_behaviour(
+            "asking a cown that is not held for its exception",
+            "name it in @when(…)",
+        )?;
+        self.while_held(py, |contents| {
+            contents.mark_seen();
+            contents.exception
+        })
+    }
+
+    #[setter]
+    fn set_exception(&self, exception: bool) -> PyResult<()> {
+        self.with_contents(|contents| {
+            contents.mark_seen();
+            contents.exception = exception;
+        })
+    }
+
+    /// Whether the calling thread holds the cown.
+    #[getter]
+    fn acquired(&self) -> bool {
+        self.is_mine()
+    }
+
+    /// Waits until the calling thread holds the cown. Not inside of a behaviour.
+    fn acquire(&self, py: Python<'_>) -> PyResult<()> {
+        refuse_inside_behaviour("acquire()", "name the cown in @when(…)")?;
+        if self.is_mine() {
+            return Err(PyRuntimeError::new_err("this thread has acquired the cown already"));
+        }
+        let claim = self.take_place();
+        patience::wait(py, None, |until| claim.wait(until))?;
+        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
+        self.holder.store(this_thread(), Relaxed);
+        Ok(())
+    }
+
+    /// Releases a cown that the calling thread acquired.
+    fn release(&self) -> PyResult<()> {
+        if self.is_mine() {
+            let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(claim) = claim {
+                self.holder.store(NOBODY, Relaxed);
+                drop(claim);
+                return Ok(());
+            }
+        }
+        Err(PyRuntimeError::new_err(
+            "only the thread that called acquire() can release the cown; a behaviour's cowns are \
+             released when it ends",
+        ))
+    }
+
+    fn __enter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.acquire(py)?;
+        self.value(py)
+    }
+
+    #[pyo3(signature = (*_exception))]
+    fn __exit__(&self, _exception: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.release()
+    }
+
+    /// Takes the value out of the cown, which holds `None` afterwards; or raises the exception that
+    /// the body raised. Only when no behaviour is running or waiting.
+    fn unwrap(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if pool::is_busy() {
+            return Err(PyRuntimeError::new_err(
+                "unwrap() while behaviours are running or waiting: call quiesce() or wait() \
+                 before, or use result() to wait for this behaviour alone",
+            ));
+        }
+        let (value, raised) = self.while_held(py, |contents| {
+            contents.mark_seen();
+            let raised = std::mem::take(&mut contents.exception);
+            (contents.value.take(), raised)
+        })?;
+        let cancelled = matches!(self.outcome(), Some(Outcome::Cancelled));
+        match value {
+            Some(value) if raised => Err(PyErr::from_value(value.into_bound(py))),
+            Some(value) => Ok(value),
+            None if cancelled => Err(cancelled_error(py)),
+            None => Ok(py.None()),
+        }
+    }
+
+    /// Waits until the behaviour whose result this is has ended. Returns what its body returned, or
+    /// raises what it raised.
+    #[pyo3(signature = (timeout=None))]
+    fn result(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+        let Kind::Result { cown, ended } = &self.body else {
+            return Err(PyRuntimeError::new_err(
+                "this cown is not the result of a behaviour, so there is nothing to wait for; \
+                 schedule a behaviour over it with @when(cown)",
+            ));
+        };
+        if !cown.is_finished() {
+            refuse_inside_behaviour("result()", "schedule over the result, @when(result)")?;
+            let deadline = patience::deadline(timeout)?;
+            let ended = ended.get_or_init(|| {
+                let signal = Arc::new(Signal::new());
+                let set = Arc::clone(&signal);
+                cown.on_finished(move || set.set());
+                signal
+            });
+            if !patience::wait(py, deadline, |until: Option<Instant>| ended.wait(until))? {
+                return Err(PyTimeoutError::new_err("the behaviour has not ended in time"));
+            }
+        }
+        match self.outcome() {
+            Some(Outcome::Returned(value)) => Ok(value.clone_ref(py)),
+            Some(Outcome::Raised(raised)) => Err(raised.look(py)),
+            Some(Outcome::Cancelled) => Err(cancelled_error(py)),
+            None => Ok(py.None()),
+        }
+    }
+
+    fn __richcmp__(&self, other: &Self, op: pyo3::basic::CompareOp) -> bool {
+        op.matches(self.body().cmp(other.body()))
+    }
+
+    fn __hash__(&self) -> u64 {
+        use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(self.body())
+    }
+
+    fn __repr__(&self) -> String {
+        let kind = match &self.body {
+            Kind::Plain(_) => "",
+            Kind::Result { cown, .. } if cown.is_finished() => " result",
+            Kind::Result { .. } => " pending result",
+        };
+        format!("<boc.Cown{kind} at {:p}>", raw::value_ptr(self.body()))
+    }
+
+    /// A cown is a place, not a value: a copy would be another place.
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyType>> {
+        let _ = slf;
+        Err(pyo3::exceptions::PyTypeError::new_err(
+            "a Cown cannot be pickled or copied: pass the Cown itself, or the value of a behaviour \
+             over it",
+        ))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        match self.contents_if_sole_owner() {
+            // SAFETY: nobody else has a reference to the cown, so nobody holds it, and no Python
+            // thread runs during a collection that could come to use it by this object.
+            Some(contents) => unsafe { (*contents).traverse(&visit) },
+            None => Ok(()),
+        }
+    }
+
+    fn __clear__(&self) {
+        if let Some(contents) = self.contents_if_sole_owner() {
+            // SAFETY: as above; what is unreachable is used by the collector alone.
+            let old = unsafe { std::mem::take(&mut *contents) };
+            drop(old);
+        }
+    }
+}
+
+impl Cown {
+    /// How the behaviour ended whose result this is; `None` if it has not, or this is no result.
+    fn outcome(&self) -> Option<&Outcome> {
+        match &self.body {
+            Kind::Result { cown, .. } if cown.is_finished() => {
+                // SAFETY: written before the end of the behaviour, and not changed any more.
+                unsafe { (*raw::value_ptr(cown.cown())).outcome.as_ref() }
+            }
+            _ => None,
+        }
+    }
+}
+
+fn cancelled_error(py: Python<'_>) -> PyErr {
+    let error = py
+        .import("concurrent.futures")
+        .and_then(|module| module.getattr("CancelledError"))
+        .and_then(|class| {
+            class.call1(("the behaviour was cancelled before it started: the runtime was stopped",))
+        });
+    error.map_or_else(|failure| failure, PyErr::from_value)
+}

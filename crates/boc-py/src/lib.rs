@@ -1,0 +1,35 @@
+//! The native half of the Python package `boc`: cowns and behaviours of Python objects.
+//!
+//! This is the *direct* backend: the workers are Python threads of the main interpreter, and a cown
+//! holds the Python object itself.
+//!
+//! - [`cown`]: the class `Cown`, and who may look into it;
+//! - [`contents`]: what a cown holds, and how a behaviour leaves its outcome there;
+//! - [`behaviour`]: what a behaviour is made of, and its run;
+//! - [`when`], [`signature`]: from the arguments of `when` to a behaviour;
+//! - [`pool`]: the worker threads, and which pool is in use;
+//! - [`unseen`]: exceptions that nobody looked at;
+//! - [`patience`]: waiting so that Ctrl-C is answered.
+
+mod behaviour;
+mod contents;
+mod cown;
+mod patience;
+mod pool;
+mod signature;
+mod unseen;
+mod when;
+
+use pyo3::prelude::*;
+
+/// Implementation of the package `boc`; use that.
+#[pymodule(gil_used = false)]
+mod _boc {
+    #[pymodule_export]
+    use super::{
+        cown::Cown,
+        pool::{Pool, inside_behaviour, raise_in_thread},
+        unseen::{forget_after_fork, take_unseen},
+        when::{Schedule, when, whencall},
+    };
+}

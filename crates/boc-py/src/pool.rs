@@ -1,0 +1,222 @@
+//! The worker threads, and which pool `when` schedules on.
+
+use boc_core::{Builder, ExecutorRef, Host, QuiesceError, RunWorkerError, Runtime, raw};
+use pyo3::{
+    exceptions::{PyRuntimeError, PyTimeoutError},
+    prelude::*,
+    types::{PyDict, PyList},
+};
+use std::{
+    cell::RefCell,
+    mem::ManuallyDrop,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicU64,
+            Ordering::{Acquire, Release},
+        },
+    },
+    time::{Duration, Instant},
+};
+
+use crate::patience;
+
+/// Workers that wait for threads: each is a Python thread that calls `run_worker`.
+#[pyclass(frozen, module = "boc._boc")]
+pub(crate) struct Pool {
+    runtime: ManuallyDrop<Arc<Runtime>>,
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.runtime.stop();
+        // The end of a runtime waits for its workers, which may wait for this thread to detach. The
+        // package ends its pools before it lets go of them, so that this happens only when the
+        // interpreter is on its way out.
+        if self.runtime.wait_retired(Some(Duration::ZERO)) {
+            // SAFETY: not used any more.
+            unsafe { ManuallyDrop::drop(&mut self.runtime) };
+        }
+    }
+}
+
+/// The pool in use.
+static CURRENT: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
+
+/// Changes whenever `CURRENT` does, so that threads can keep a reference of their own and need no
+/// lock to see that it is still the right one.
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static KNOWN: RefCell<(u64, Option<ExecutorRef>)> = const { RefCell::new((0, None)) };
+}
+
+fn current() -> MutexGuard<'static, Option<Arc<Runtime>>> {
+    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn set_current(runtime: Option<Arc<Runtime>>) {
+    let old = std::mem::replace(&mut *current(), runtime);
+    GENERATION.fetch_add(1, Release);
+    drop(old);
+}
+
+/// Whether behaviours of the pool in use are running or waiting.
+pub(crate) fn is_busy() -> bool {
+    current().as_ref().is_some_and(|runtime| runtime.in_flight() > 0)
+}
+
+/// Calls `f` with the executor to schedule on: that of the worker which this thread is, or the pool
+/// in use, which is started if there is none.
+pub(crate) fn with_executor<R>(py: Python<'_>, f: impl FnOnce(&ExecutorRef) -> R) -> PyResult<R> {
+    let mut f = Some(f);
+    let mut call = |executor: &ExecutorRef| f.take().map(|f| f(executor));
+    if let Some(result) = raw::with_current_executor(|executor| executor.and_then(&mut call)) {
+        return Ok(result);
+    }
+    if let Some(result) = known(|executor| executor.and_then(&mut call)) {
+        return Ok(result);
+    }
+    py.import("boc._runtime")?.call_method0("start")?;
+    known(|executor| executor.and_then(&mut call)).ok_or_else(|| {
+        PyRuntimeError::new_err(
+            "the boc runtime was stopped by another thread while this one was scheduling",
+        )
+    })
+}
+
+/// Calls `f` with this thread's reference to the executor of the pool in use.
+fn known<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
+    let generation = GENERATION.load(Acquire);
+    let executor = KNOWN.with_borrow_mut(|(seen, executor)| {
+        if *seen != generation {
+            *executor = current().as_ref().map(|runtime| runtime.executor().clone());
+            *seen = generation;
+        }
+        // Taken out, because `f` runs Python code, which may come here again.
+        executor.take()
+    });
+    let result = f(executor.as_ref());
+    KNOWN.with_borrow_mut(|(seen, place)| {
+        if *seen == generation && place.is_none() {
+            *place = executor;
+        }
+    });
+    result
+}
+
+/// A Python thread stays attached while it has behaviours to run, and detaches to sleep.
+struct Attached<'py>(Python<'py>);
+
+impl Host for Attached<'_> {
+    fn park(&mut self, wait: &mut dyn FnMut()) {
+        /// Only this thread calls it, and only while `park` waits for that.
+        struct Here<'a>(&'a mut dyn FnMut());
+        // SAFETY: `detach` calls its closure on the calling thread.
+        unsafe impl Send for Here<'_> {}
+        impl Here<'_> {
+            fn wait(&mut self) {
+                (self.0)();
+            }
+        }
+        let mut here = Here(wait);
+        self.0.detach(move || here.wait());
+    }
+}
+
+#[pymethods]
+impl Pool {
+    #[new]
+    fn new(workers: usize) -> PyResult<Self> {
+        let runtime = Builder::new().workers(workers).foreign_threads().build()?;
+        Ok(Self { runtime: ManuallyDrop::new(Arc::new(runtime)) })
+    }
+
+    /// Makes this the pool that `when` schedules on.
+    fn activate(&self) {
+        set_current(Some(Arc::clone(&self.runtime)));
+    }
+
+    /// Makes no pool the one that `when` schedules on.
+    #[staticmethod]
+    fn deactivate() {
+        set_current(None);
+    }
+
+    /// Runs behaviours on the calling thread, until the pool is told to end.
+    fn run_worker(&self, py: Python<'_>) -> PyResult<()> {
+        self.runtime.run_worker(&mut Attached(py)).map_err(|error| match error {
+            RunWorkerError::NoPlace | RunWorkerError::AlreadyWorker => {
+                PyRuntimeError::new_err(error.to_string())
+            }
+        })
+    }
+
+    /// Waits until all behaviours have ended.
+    #[pyo3(signature = (timeout=None))]
+    fn quiesce(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        if boc_core::inside_behaviour() {
+            return Err(PyRuntimeError::new_err(QuiesceError::InsideBehaviour.to_string()));
+        }
+        let quiesce = |until: Option<Instant>| {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            self.runtime.quiesce(left).is_ok()
+        };
+        if patience::wait(py, patience::deadline(timeout)?, quiesce)? {
+            return Ok(());
+        }
+        let left = self.runtime.in_flight();
+        Err(PyTimeoutError::new_err(format!(
+            "{left} behaviours were still running or waiting when the time ran out"
+        )))
+    }
+
+    /// Tells the workers to end when nothing is in flight, and waits for that.
+    fn drain(&self, py: Python<'_>) -> PyResult<()> {
+        self.runtime.drain();
+        let retired = |until: Option<Instant>| {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            self.runtime.wait_retired(left)
+        };
+        patience::wait(py, None, retired).map(|_| ())
+    }
+
+    /// Tells the workers to end after the behaviour they are running; what has not started is
+    /// cancelled.
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.runtime.stop());
+    }
+
+    /// Behaviours that were scheduled and have not ended.
+    fn in_flight(&self) -> usize {
+        self.runtime.in_flight()
+    }
+
+    /// For each worker what it has done so far.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let stats = self.runtime.stats();
+        let rows = stats.iter().enumerate().map(|(index, worker)| {
+            let row = PyDict::new(py);
+            row.set_item("worker_index", index)?;
+            row.set_item("run", worker.run)?;
+            row.set_item("stolen", worker.stolen)?;
+            row.set_item("parked", worker.parked)?;
+            row.set_item("woken", worker.woken)?;
+            Ok(row)
+        });
+        PyList::new(py, rows.collect::<PyResult<Vec<_>>>()?)
+    }
+}
+
+/// Whether the calling thread is running the body of a behaviour.
+#[pyfunction]
+pub(crate) fn inside_behaviour() -> bool {
+    boc_core::inside_behaviour()
+}
+
+/// Raises an exception in another thread, as soon as that runs Python code.
+#[pyfunction]
+pub(crate) fn raise_in_thread(ident: std::ffi::c_ulong, exception: &Bound<'_, PyAny>) {
+    // SAFETY: attached, and the exception is a live object.
+    unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(ident as _, exception.as_ptr()) };
+}

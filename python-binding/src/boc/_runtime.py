@@ -1,0 +1,260 @@
+"""Starting and stopping the workers, and waiting for what they do.
+
+At most one pool of workers is in use. It starts with the first behaviour, or by :func:`start`, and
+ends by :func:`wait`, or with the interpreter.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import sys
+import sysconfig
+import threading
+import time
+import warnings
+from typing import Any, Literal, overload
+
+from boc import _unseen
+from boc._boc import Pool, forget_after_fork, inside_behaviour, raise_in_thread
+
+_log = logging.getLogger("boc")
+
+_BACKENDS = ("direct",)
+
+_EXIT_GRACE = 2.0
+"""Seconds that a behaviour may go on running after the main program has ended."""
+
+_EXIT_INTERRUPTED = 0.5
+"""Seconds that a behaviour then has to end after an exception was raised in it."""
+
+
+def _available_cores() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this platform
+        return os.cpu_count() or 1
+
+
+WORKER_COUNT: int = max(1, _available_cores() - 1)
+"""How many workers :func:`start` starts by default: one less than there are cores, at least 1."""
+
+
+class _State:
+    """The pool in use, and its threads."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.pool: Pool | None = None
+        self.threads: list[threading.Thread] = []
+        self.warned_about_gil = False
+        self.exiting = False
+        # Pools whose threads did not survive a fork. Their end would wait for those threads.
+        self.lost: list[Pool] = []
+
+
+_state = _State()
+
+
+def backend() -> str:
+    """The name of the backend that runs behaviours, or would run them.
+
+    ``"direct"``: the workers are threads of this interpreter, and cowns hold the objects
+    themselves.
+    """
+    return _chosen_backend(None)
+
+
+def _chosen_backend(asked: str | None) -> str:
+    source = "backend"
+    if asked is None:
+        source, asked = "the environment variable BOC_BACKEND", os.environ.get("BOC_BACKEND")
+    if not asked:
+        return "direct"
+    if not isinstance(asked, str):
+        raise TypeError(f"backend must be a str or None, not {type(asked).__name__}")
+    if asked not in _BACKENDS:
+        choices = " or ".join(repr(name) for name in _BACKENDS)
+        raise ValueError(f"{source} must be {choices}, not {asked!r}")
+    return asked
+
+
+def _checked_worker_count(count: int | None) -> int:
+    if count is None:
+        return WORKER_COUNT
+    if isinstance(count, bool) or not isinstance(count, int):
+        raise TypeError(f"worker_count must be an int or None, not {type(count).__name__}")
+    if not 1 <= count <= 65_535:
+        raise ValueError(f"worker_count must be from 1 to 65535, not {count}")
+    return count
+
+
+def start(
+    worker_count: int | None = None,
+    *,
+    backend: str | None = None,
+    module: tuple[str, str] | None = None,
+) -> None:
+    """Start the workers. Does nothing if they are running.
+
+    The first behaviour does this too, so there is no need to call it except to choose something.
+
+    :param worker_count: How many behaviours run at the same time; :data:`WORKER_COUNT` by default.
+    :param backend: ``"direct"``, or ``None`` to let boc (or the environment variable
+        ``BOC_BACKEND``) choose.
+    :param module: Accepted for programs written for bocpy; not needed.
+    :raises TypeError: If an argument has the wrong type.
+    :raises ValueError: If ``worker_count`` is not from 1 to 65535, or there is no such backend.
+    :raises RuntimeError: Inside of a behaviour, and while the interpreter exits.
+    """
+    count = _checked_worker_count(worker_count)
+    _chosen_backend(backend)
+    if inside_behaviour():
+        raise RuntimeError(
+            "start() inside of a behaviour: the workers are running, or this would not run"
+        )
+    with _state.lock:
+        if _state.exiting:
+            raise RuntimeError("cannot schedule behaviours while the interpreter exits")
+        if _state.pool is not None:
+            return
+        _warn_if_serialised()
+        pool = Pool(count)
+        threads = [
+            threading.Thread(target=pool.run_worker, name=f"boc-worker-{index}", daemon=True)
+            for index in range(count)
+        ]
+        try:
+            for thread in threads:
+                thread.start()
+        except BaseException:
+            pool.stop()
+            raise
+        _state.pool, _state.threads = pool, threads
+        pool.activate()
+
+
+def _warn_if_serialised() -> None:
+    """Say once that a build made for running without the GIL runs with it."""
+    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    if free_threaded and sys._is_gil_enabled() and not _state.warned_about_gil:  # type: ignore[attr-defined,unused-ignore]
+        _state.warned_about_gil = True
+        warnings.warn(
+            "this free-threaded Python runs with the GIL switched on (by PYTHON_GIL=1, -X gil=1, or "
+            "an extension module that does not support running without it), so behaviours run one "
+            "at a time",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+
+
+def _pool_to_wait_for(what: str) -> Pool | None:
+    if inside_behaviour():
+        raise RuntimeError(
+            f"{what} inside of a behaviour would wait for that behaviour itself: schedule what comes "
+            "next with @when over the results instead"
+        )
+    return _state.pool
+
+
+@overload
+def quiesce(timeout: float | None = None, *, stats: Literal[False] = False) -> None: ...
+@overload
+def quiesce(timeout: float | None = None, *, stats: Literal[True]) -> list[dict[str, int]]: ...
+def quiesce(timeout: float | None = None, *, stats: bool = False) -> list[dict[str, int]] | None:
+    """Wait until all behaviours have ended. The workers stay.
+
+    :param timeout: Seconds to wait at the most; ``None`` for no limit.
+    :param stats: Whether to return what :func:`stats` returns.
+    :raises TimeoutError: If behaviours were still running or waiting when the time ran out.
+    :raises RuntimeError: Inside of a behaviour.
+    :raises KeyboardInterrupt: On Ctrl-C, within a tenth of a second.
+    """
+    pool = _pool_to_wait_for("quiesce()")
+    if pool is not None:
+        pool.quiesce(timeout)
+    if not stats:
+        return None
+    return [] if pool is None else pool.stats()
+
+
+@overload
+def wait(timeout: float | None = None, *, stats: Literal[False] = False) -> None: ...
+@overload
+def wait(timeout: float | None = None, *, stats: Literal[True]) -> list[dict[str, int]]: ...
+def wait(timeout: float | None = None, *, stats: bool = False) -> list[dict[str, int]] | None:
+    """Wait until all behaviours have ended, and stop the workers. The next behaviour starts new ones.
+
+    :param timeout: Seconds to wait at the most; ``None`` for no limit. If they run out, the workers
+        go on.
+    :param stats: Whether to return what :func:`stats` returned just before the end.
+    :raises TimeoutError: If behaviours were still running or waiting when the time ran out.
+    :raises RuntimeError: Inside of a behaviour.
+    :raises KeyboardInterrupt: On Ctrl-C, within a tenth of a second.
+    """
+    pool = _pool_to_wait_for("wait()")
+    if pool is None:
+        return [] if stats else None
+    pool.quiesce(timeout)
+    with _state.lock:
+        mine = _state.pool is pool
+        if mine:
+            threads, _state.pool, _state.threads = _state.threads, None, []
+            Pool.deactivate()
+    if mine:
+        # Behaviours that another thread scheduled in the meantime still run.
+        pool.drain()
+        for thread in threads:
+            thread.join()
+    return pool.stats() if stats else None
+
+
+def stats() -> list[dict[str, int]]:
+    """What each worker has done since it was started; empty if there are none.
+
+    The keys are ``worker_index``; ``run``, the behaviours that ended on it; ``stolen``, those it took
+    over from other workers; ``parked`` and ``woken``, how often it went to sleep and was woken.
+    """
+    pool = _state.pool
+    return [] if pool is None else pool.stats()
+
+
+def _at_exit() -> None:
+    """End the workers: what runs may finish within a moment, what has not started is dropped."""
+    with _state.lock:
+        _state.exiting = True
+        pool, threads = _state.pool, _state.threads
+        _state.pool, _state.threads = None, []
+    if pool is not None:
+        pool.stop()
+        _join(threads, _EXIT_GRACE)
+        stuck = [thread for thread in threads if thread.is_alive()]
+        for thread in stuck:
+            _log.warning("%s is still running a behaviour at exit; ending it", thread.name)
+            if thread.ident is not None:
+                raise_in_thread(thread.ident, SystemExit)
+        _join(stuck, _EXIT_INTERRUPTED)
+        dropped = pool.in_flight()
+    _unseen.log_all()
+
+
+def _join(threads: list[threading.Thread], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+
+
+def _after_fork_in_child() -> None:
+    """Only the forking thread lives on in a child, so the pool has no workers there."""
+    if _state.pool is not None:
+        _state.lost.append(_state.pool)
+        Pool.deactivate()
+    _state.__init__()  # type: ignore[misc]
+    forget_after_fork()
+
+
+# Before the threads are joined, where the interpreter has that; atexit comes after.
+getattr(threading, "_register_atexit", atexit.register)(_at_exit)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,23 @@
+"""Exceptions of bodies that nobody has looked at."""
+
+from __future__ import annotations
+
+import logging
+
+from boc._boc import take_unseen
+
+_log = logging.getLogger("boc")
+
+
+def log(exception: BaseException) -> None:
+    """Log one, with the traceback of the body."""
+    _log.error(
+        "a behaviour raised an exception that nobody looked at (see result(), unwrap(), exception)",
+        exc_info=(type(exception), exception, exception.__traceback__),
+    )
+
+
+def log_all() -> None:
+    """Log those whose results are still around."""
+    for exception in take_unseen():
+        log(exception)
