@@ -6,9 +6,21 @@ use pyo3::{
     exceptions::{PyBaseException, PyRuntimeError},
     prelude::*,
 };
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
-use crate::unseen::Raised;
+use crate::{travel, unseen::Raised};
+
+/// Behaviours that never ran, in this process.
+static CANCELLED: AtomicUsize = AtomicUsize::new(0);
+
+/// How many behaviours were cancelled before they started, since the process began.
+#[pyfunction]
+pub(crate) fn cancelled() -> usize {
+    CANCELLED.load(Relaxed)
+}
 
 /// The value of a cown, and for a result how its behaviour ended.
 ///
@@ -40,8 +52,10 @@ impl Contents {
     pub(crate) fn finish(&mut self, py: Python<'_>, result: PyResult<Py<PyAny>>) {
         match result {
             Ok(value) => {
-                self.value = Some(value.clone_ref(py));
-                self.outcome = Some(Outcome::Returned(value));
+                // Who scheduled the behaviour will look at it, on another thread.
+                let value = value.into_bound(py);
+                self.value = Some(travel::reference(&value));
+                self.outcome = Some(Outcome::Returned(travel::reference(&value)));
             }
             Err(error) => self.raise(py, error),
         }
@@ -86,6 +100,7 @@ impl State for Contents {
     }
 
     fn cancelled(&mut self) {
+        CANCELLED.fetch_add(1, Relaxed);
         self.outcome = Some(Outcome::Cancelled);
     }
 }

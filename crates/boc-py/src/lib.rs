@@ -8,6 +8,7 @@
 //! - [`behaviour`]: what a behaviour is made of, and its run;
 //! - [`when`], [`signature`]: from the arguments of `when` to a behaviour;
 //! - [`pool`]: the worker threads, and which pool is in use;
+//! - [`travel`]: references that one thread makes and another one gives up;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`patience`]: waiting so that Ctrl-C is answered.
 
@@ -17,6 +18,7 @@ mod cown;
 mod patience;
 mod pool;
 mod signature;
+mod travel;
 mod unseen;
 mod when;
 
@@ -27,6 +29,7 @@ use pyo3::prelude::*;
 mod _boc {
     #[pymodule_export]
     use super::{
+        contents::cancelled,
         cown::Cown,
         pool::{Pool, inside_behaviour, raise_in_thread},
         unseen::{forget_after_fork, take_unseen},

@@ -14,7 +14,7 @@ use crate::{
     behaviour::{Body, Cowns},
     contents::Contents,
     cown::Cown,
-    pool, signature,
+    pool, signature, travel,
 };
 
 /// A request: the cowns that a behaviour needs, and its arguments.
@@ -85,26 +85,19 @@ impl Request {
         }
     }
 
-    fn copy(&self, py: Python<'_>) -> Self {
-        let arguments = self.arguments.as_ref();
-        Self {
-            cowns: self.cowns.iter().map(|cown| cown.clone_ref(py)).collect(),
-            arguments: arguments.map(|all| all.iter().map(|one| one.clone_ref(py)).collect()),
-            known: None,
-            count: self.count,
-        }
-    }
-
     /// Schedules a function over the request. Returns the result.
-    fn schedule(self, function: &Bound<'_, PyAny>) -> PyResult<Py<Cown>> {
+    fn schedule(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<Cown>> {
         let py = function.py();
         signature::check(function, self.count)?;
         let cowns: SmallVec<[CownPtr; 4]> =
             self.cowns.iter().map(|cown| CownPtr::from(cown.get().body())).collect();
+        let arguments = self.arguments.as_ref();
         let body = Body {
-            function: function.clone().unbind(),
-            cowns: self.cowns,
-            arguments: self.arguments.map(Vec::into_boxed_slice),
+            function: travel::reference(function),
+            cowns: self.cowns.iter().map(|cown| travel::reference(cown.bind(py))).collect(),
+            arguments: arguments.map(|all| {
+                all.iter().map(|argument| travel::reference(argument.bind(py))).collect()
+            }),
         };
         let result = pool::with_executor(py, |executor| {
             // SAFETY: `body` refers to the cowns, and lives until the behaviour has run, which
@@ -158,7 +151,7 @@ pub(crate) struct Schedule {
 #[pymethods]
 impl Schedule {
     fn __call__(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<Cown>> {
-        self.request.copy(function.py()).schedule(function)
+        self.request.schedule(function)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

@@ -17,7 +17,13 @@ import warnings
 from typing import Any, Literal, overload
 
 from boc import _unseen
-from boc._boc import Pool, forget_after_fork, inside_behaviour, raise_in_thread
+from boc._boc import (
+    Pool,
+    cancelled,
+    forget_after_fork,
+    inside_behaviour,
+    raise_in_thread,
+)
 
 _log = logging.getLogger("boc")
 
@@ -227,6 +233,7 @@ def _at_exit() -> None:
         pool, threads = _state.pool, _state.threads
         _state.pool, _state.threads = None, []
     if pool is not None:
+        cancelled_before = cancelled()
         pool.stop()
         _join(threads, _EXIT_GRACE)
         stuck = [thread for thread in threads if thread.is_alive()]
@@ -235,7 +242,13 @@ def _at_exit() -> None:
             if thread.ident is not None:
                 raise_in_thread(thread.ident, SystemExit)
         _join(stuck, _EXIT_INTERRUPTED)
-        dropped = pool.in_flight()
+        dropped = cancelled() - cancelled_before
+        if dropped:
+            _log.warning(
+                "%d behaviours were dropped, since the program ended before they started; call "
+                "boc.wait() at its end to let them run",
+                dropped,
+            )
     _unseen.log_all()
 
 
