@@ -34,7 +34,7 @@ use crate::{
     cown::{self, Header},
     executor::{Ready, Seat},
     mpsc::Link,
-    outcome::{State, contain},
+    outcome::{State, contain, swallow},
     slot::Slot,
     sync::atomic::{AtomicU32, Ordering::AcqRel},
 };
@@ -107,7 +107,7 @@ impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
         if let Err(panic) = contain(|| work(slots, state)) {
             // SAFETY: as above; the borrow given to the closure has ended.
             let state = unsafe { &mut *(*frame).result.value.get() };
-            state.panicked(panic);
+            swallow(|| state.panicked(panic));
         }
     }
 
@@ -120,9 +120,9 @@ impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
         let (work, state) = unsafe {
             (ManuallyDrop::take(&mut *(*frame).work.get()), &mut *(*frame).result.value.get())
         };
-        state.cancelled();
         // A destructor that panics has nowhere to report to: the state says "cancelled" already.
-        let _ = contain(|| drop(work));
+        swallow(|| state.cancelled());
+        swallow(|| drop(work));
     }
 
     /// Drops the state and frees the memory.
@@ -157,6 +157,9 @@ impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
 }
 
 impl Behaviour {
+    /// How many cowns one request can have.
+    pub(crate) const MAX_SLOTS: usize = u32::MAX as usize / (4 * size_of::<Slot>());
+
     /// Makes a behaviour with `count` slots, for the cowns that `fill` pushes. Its executor has
     /// already counted it in.
     ///
@@ -172,7 +175,6 @@ impl Behaviour {
         S: State,
         F: FnOnce(&[Slot], &mut S) + Send + 'static,
     {
-        assert!(count < u32::MAX as usize, "too many cowns in one request");
         let (layout, offset) = Frame::<S, F>::layout(count);
         debug_assert_eq!(offset_of!(Frame<S, F>, result), result_offset::<S>());
         // SAFETY: the layout is not empty.
@@ -292,10 +294,10 @@ pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
         // SAFETY: owned by the caller, or by this loop if it was refused. Each slot is released
         // once, while the behaviour holds its cown, which the slot's reference keeps alive.
         unsafe {
-            for slot in Behaviour::slots(current).as_ref() {
-                release(NonNull::from(slot), &mut refused);
-                drop_reference(slot.cown);
-            }
+            let slots = Behaviour::slots(current).as_ref();
+            slots.iter().for_each(|slot| release(NonNull::from(slot), &mut refused));
+            // Only now, since the end of a value may take long.
+            slots.iter().for_each(|slot| drop_reference(slot.cown));
             end(current, &mut refused);
         }
     }
@@ -334,7 +336,7 @@ unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
         head.completion.complete();
         drop_reference(result);
         // After all else, so that a quiescent executor has dropped what its behaviours referred to.
-        executor.end();
+        swallow(|| executor.end());
     }
 }
 
@@ -346,7 +348,7 @@ unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
 /// As for [`Header::release`].
 unsafe fn drop_reference(cown: NonNull<Header>) {
     // SAFETY: passed on to the caller.
-    let _ = contain(|| unsafe { Header::release(cown) });
+    swallow(|| unsafe { Header::release(cown) });
 }
 
 /// Releases one slot, and hands the successor to its executor if that was all it waited for.
@@ -375,7 +377,8 @@ unsafe fn dispatch(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     // gone when `execute` returns.
     unsafe {
         let executor = behaviour.as_ref().executor;
-        if let Err(ready) = executor.execute(Ready::new(behaviour)) {
+        // An executor that panics has taken the behaviour, or cancelled it by dropping it.
+        if let Ok(Err(ready)) = contain(|| executor.execute(Ready::new(behaviour))) {
             let behaviour = ready.into_inner();
             Behaviour::cancel(behaviour);
             refused.push(behaviour);

@@ -7,7 +7,7 @@ use alloc::boxed::Box;
 use core::ptr;
 
 use crate::{
-    outcome::contain,
+    outcome::swallow,
     sync::atomic::{
         AtomicPtr,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -84,7 +84,7 @@ fn call_in_order(mut newest: *mut Node) {
         let node = unsafe { Box::from_raw(oldest) };
         oldest = node.next;
         // Nobody is there to hear of a callback's panic, and the others must be called.
-        let _ = contain(node.callback);
+        swallow(node.callback);
     }
 }
 

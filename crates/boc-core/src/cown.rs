@@ -37,7 +37,9 @@ impl Header {
         // Relaxed: a new reference is made from an existing one, which keeps the cown alive.
         // SAFETY: as above.
         let before = unsafe { this.as_ref() }.refs.fetch_add(1, Relaxed);
-        assert!(before <= isize::MAX as usize, "too many references to one cown");
+        if before > isize::MAX as usize {
+            too_many_references();
+        }
     }
 
     /// Gives one reference back; the last one destroys the cown.
@@ -69,6 +71,20 @@ impl Header {
     pub(crate) fn references(&self) -> usize {
         self.refs.load(Relaxed)
     }
+}
+
+/// Ends the process: if the count wrapped, a cown would be freed while it is in use. Unwinding would
+/// not do, since the caller could go on and do it again.
+#[cold]
+fn too_many_references() -> ! {
+    struct Abort;
+    impl Drop for Abort {
+        fn drop(&mut self) {
+            panic!("a panic while panicking ends the process");
+        }
+    }
+    let _abort = Abort;
+    panic!("too many references to one cown");
 }
 
 /// A cown with its value in place.

@@ -45,6 +45,8 @@ pub trait Executor: Send + Sync + 'static {
     /// possibly a worker of another executor: it must not block, and should not run the behaviour
     /// itself, since the caller's stack would grow with every behaviour that follows on another.
     ///
+    /// If it panics, the panic is swallowed; a `Ready` that is dropped by that is cancelled.
+    ///
     /// # Errors
     ///
     /// An executor that does not take behaviours any more gives it back. It is then cancelled: its
@@ -82,8 +84,10 @@ impl Ready {
         let behaviour = self.into_inner();
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
-            outcome::as_behaviour(|| Behaviour::invoke(behaviour));
-            behaviour::conclude(behaviour);
+            outcome::as_behaviour(|| {
+                Behaviour::invoke(behaviour);
+                behaviour::conclude(behaviour);
+            });
         }
     }
 }
@@ -92,8 +96,10 @@ impl Drop for Ready {
     fn drop(&mut self) {
         // SAFETY: the `Ready` owns the behaviour, and is gone after this.
         unsafe {
-            Behaviour::cancel(self.0);
-            behaviour::conclude(self.0);
+            outcome::as_behaviour(|| {
+                Behaviour::cancel(self.0);
+                behaviour::conclude(self.0);
+            });
         }
     }
 }
@@ -214,6 +220,25 @@ impl<E: Executor> From<Arc<E>> for ExecutorRef {
             let data = NonNull::new_unchecked(Arc::into_raw(executor).cast_mut()).cast();
             Self::from_raw(data, const { &arc::vtable::<E>() })
         }
+    }
+}
+
+#[cfg(loom)]
+impl ExecutorRef {
+    /// For the model checker: an executor that runs what is ready on the thread where it became so,
+    /// at once. It has no state and counts nothing, so what is explored is the protocol alone.
+    pub fn inline() -> Self {
+        static INLINE: VTable = VTable {
+            retain: |_| (),
+            release: |_| (),
+            begin: |_| true,
+            end: |_| (),
+            execute: |_, ready| {
+                ready.run();
+                Ok(())
+            },
+        };
+        Self { data: NonNull::dangling(), vtable: &INLINE }
     }
 }
 

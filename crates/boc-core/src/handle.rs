@@ -12,11 +12,18 @@ use crate::{cown::Cown, outcome::Outcome, raw::ResultCown};
 /// Dropping a handle lets the behaviour run all the same.
 pub struct Handle<R> {
     result: ResultCown<Outcome<R>>,
+    /// Set at the end of the behaviour, once somebody has waited for that.
+    #[cfg(feature = "std")]
+    ended: std::sync::OnceLock<alloc::sync::Arc<crate::raw::Signal>>,
 }
 
 impl<R: Send + 'static> Handle<R> {
     pub(crate) fn new(result: ResultCown<Outcome<R>>) -> Self {
-        Self { result }
+        Self {
+            result,
+            #[cfg(feature = "std")]
+            ended: std::sync::OnceLock::new(),
+        }
     }
 
     /// The cown of the outcome.
@@ -81,9 +88,12 @@ mod waiting {
                  handle instead, `when(&handle, …)`"
             );
             if !self.is_finished() {
-                let ended = Arc::new(Signal::new());
-                let signal = Arc::clone(&ended);
-                self.result.on_finished(move || signal.set());
+                let ended = self.ended.get_or_init(|| {
+                    let signal = Arc::new(Signal::new());
+                    let set = Arc::clone(&signal);
+                    self.result.on_finished(move || set.set());
+                    signal
+                });
                 if !ended.wait(deadline) {
                     return Err(self);
                 }

@@ -73,6 +73,7 @@ impl Chain {
         Self { first: link, last: link }
     }
 
+    #[cfg(feature = "std")]
     pub(crate) fn append(&mut self, ready: Ready) {
         let other = Self::new(ready);
         // SAFETY: the chain owns its behaviours.
@@ -110,11 +111,11 @@ impl Queue {
     /// Whether nothing is in the queue. After a push that happened before the call, the answer is
     /// `false` until what was pushed has been popped.
     pub(crate) fn is_empty(&self) -> bool {
-        // The consumer alone moves `oldest`, and moves it to the stub only when it was reached by
-        // a link that comes before all that was pushed later; then `newest` is not the stub unless
-        // nothing was pushed later.
+        // `newest` first. If it is the stub although something was pushed before, then a consumer has
+        // put the stub behind that, after it had moved `oldest` past the stub. Acquire: so that move
+        // is visible here, and `oldest` is not the stub until all was popped.
         let stub = self.stub.as_ptr();
-        self.oldest.load(Acquire) == stub && self.newest.load(Acquire) == stub
+        self.newest.load(Acquire) == stub && self.oldest.load(Acquire) == stub
     }
 
     /// Becomes the consumer, unless another thread is.

@@ -169,6 +169,16 @@ pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
     Ok(f())
 }
 
+/// Calls `f` where nobody is there to hear of a panic. Also one of the payload's destructor stays
+/// inside.
+pub(crate) fn swallow(f: impl FnOnce()) {
+    if let Err(panic) = contain(f)
+        && let Err(worse) = contain(|| drop(panic))
+    {
+        mem::forget(worse);
+    }
+}
+
 #[cfg(feature = "std")]
 pub(crate) use hosted::as_behaviour;
 #[cfg(feature = "std")]
@@ -179,7 +189,7 @@ pub(crate) use hosted::{inside, report_unobserved};
 #[cfg(not(feature = "std"))]
 fn report_unobserved(_: &Panic) {}
 
-/// Runs the closure of a behaviour.
+/// Runs a behaviour, or what comes at its end.
 #[cfg(not(feature = "std"))]
 pub(crate) fn as_behaviour(f: impl FnOnce()) {
     f();
@@ -187,12 +197,12 @@ pub(crate) fn as_behaviour(f: impl FnOnce()) {
 
 #[cfg(feature = "std")]
 mod hosted {
-    use super::{Panic, contain};
+    use super::{Panic, swallow};
     use crate::sync;
     use core::cell::Cell;
-    use std::sync::RwLock;
+    use std::sync::{Arc, PoisonError, RwLock};
 
-    type Hook = Box<dyn Fn(&Panic) + Send + Sync>;
+    type Hook = Arc<dyn Fn(&Panic) + Send + Sync>;
 
     static UNOBSERVED: RwLock<Option<Hook>> = RwLock::new(None);
 
@@ -202,12 +212,16 @@ mod hosted {
     /// The hook is called on the thread that drops the handle, or that runs the behaviour if the
     /// handle was dropped before. A panic of the hook is swallowed.
     pub fn set_unobserved_panic_hook(hook: impl Fn(&Panic) + Send + Sync + 'static) {
-        *UNOBSERVED.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(Box::new(hook));
+        let hook: Hook = Arc::new(hook);
+        let old = UNOBSERVED.write().unwrap_or_else(PoisonError::into_inner).replace(hook);
+        // Not under the lock, as it may run anything.
+        drop(old);
     }
 
     pub(crate) fn report_unobserved(panic: &Panic) {
-        let hook = UNOBSERVED.read().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let _ = contain(|| match &*hook {
+        // A reference of its own: the hook may set another one.
+        let hook = UNOBSERVED.read().unwrap_or_else(PoisonError::into_inner).clone();
+        swallow(|| match hook {
             Some(hook) => hook(panic),
             None => eprintln!(
                 "boc: a behaviour panicked, and nobody looked at its handle: {}",
@@ -220,16 +234,22 @@ mod hosted {
         static INSIDE: Cell<bool> = Cell::new(false);
     }
 
-    /// Runs the closure of a behaviour, so that [`inside`] knows.
+    /// Runs a behaviour, or what comes at its end, so that [`inside`] knows.
     pub(crate) fn as_behaviour(f: impl FnOnce()) {
-        let outer = INSIDE.with(|inside| inside.replace(true));
-        // `f` contains panics, so this is reached.
+        struct Restore(bool);
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                let _ = INSIDE.try_with(|inside| inside.set(self.0));
+            }
+        }
+        // While the thread is torn down there is nothing to remember it by.
+        let outer = INSIDE.try_with(|inside| inside.replace(true)).unwrap_or(false);
+        let _restore = Restore(outer);
         f();
-        INSIDE.with(|inside| inside.set(outer));
     }
 
-    /// Whether this thread runs the closure of a behaviour right now.
+    /// Whether this thread runs a behaviour right now.
     pub(crate) fn inside() -> bool {
-        INSIDE.with(Cell::get)
+        INSIDE.try_with(Cell::get).unwrap_or(false)
     }
 }

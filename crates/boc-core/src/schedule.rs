@@ -99,6 +99,8 @@ where
     S: State,
     F: FnOnce(&[Slot], &mut S) + Send + 'static,
 {
+    // Before the executor counts the behaviour in.
+    assert!(count <= Behaviour::MAX_SLOTS, "too many cowns in one request");
     let Some(seat) = executor.begin() else {
         let behaviour = Behaviour::allocate(Seat::NOBODY, state, work, 0, |_| ());
         // SAFETY: it was just allocated, so the result is its own, and it is in no queue.

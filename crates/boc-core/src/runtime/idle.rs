@@ -65,12 +65,11 @@ impl Idle {
         Some(worker)
     }
 
-    /// Any parked worker, however many search. It counts as searching already.
-    pub(super) fn any_parked(&self) -> Option<usize> {
+    /// All workers that are parked now. They count as searching already.
+    pub(super) fn all_parked(&self) -> Vec<usize> {
         let mut workers = lock!(self.parked);
-        let worker = workers.pop()?;
-        self.state.fetch_sub(PARKED - 1, SeqCst);
-        Some(worker)
+        self.state.fetch_sub(workers.len() * (PARKED - 1), SeqCst);
+        core::mem::take(&mut *workers)
     }
 
     pub(super) fn start_searching(&self) {

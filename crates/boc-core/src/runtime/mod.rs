@@ -292,8 +292,11 @@ impl Runtime {
     /// Ends the runtime after all its behaviours have ended. Behaviours may go on scheduling others;
     /// what is scheduled from elsewhere is refused, its handle says that it was cancelled.
     ///
-    /// Waits for the workers, unless it is called by one of them. Does nothing if the runtime was
-    /// shut down before.
+    /// Waits for the workers, unless it is called by one of them; so it must not be called by a
+    /// thread that the behaviours wait for, such as one that should pump a [`Pump`](crate::Pump) or
+    /// a behaviour of another runtime that holds one of their cowns. [`Runtime::drain`] and
+    /// [`Runtime::wait_retired`] do the same in two steps, with a time limit. Does nothing if the
+    /// runtime was shut down before.
     pub fn shutdown(&self) {
         self.end(stage::DRAINING);
     }
@@ -333,6 +336,10 @@ impl Runtime {
         }
         self.shared.wait_retired(None);
         for thread in lock!(self.threads).drain(..) {
+            // A thread-local's destructor can let the last reference go on a worker's own thread.
+            if thread.thread().id() == thread::current().id() {
+                continue;
+            }
             // Panics of behaviours stay inside, so there is nothing to learn.
             let _ = thread.join();
         }

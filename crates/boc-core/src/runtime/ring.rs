@@ -1,6 +1,6 @@
 //! A worker's own queue: first in, first out; the owner pushes, everybody takes.
 //!
-//! A ring of atomics. `head` and `tail` only grow; the entry of position *p* is `p % CAPACITY`.
+//! A ring of atomics. `head` and `tail` only grow (and wrap); the entry of position *p* is `p % CAPACITY`.
 //!
 //! 1. Only the owner writes entries and `tail`, and only at positions that are free
 //!    (`tail - head < CAPACITY`).
@@ -53,12 +53,12 @@ impl Ring {
     pub(super) fn push(&self, ready: Ready) -> Result<(), Ready> {
         let tail = self.tail.load(Relaxed);
         // Acquire: pairs with the Release of who claimed the entry, whose read of it came before.
-        if tail - self.head.load(Acquire) == CAPACITY {
+        if tail.wrapping_sub(self.head.load(Acquire)) == CAPACITY {
             return Err(ready);
         }
         self.entry(tail).store(ready.into_inner().as_ptr(), Relaxed);
         // Release: pairs with the Acquire of who takes, for the entry and the behaviour.
-        self.tail.store(tail + 1, Release);
+        self.tail.store(tail.wrapping_add(1), Release);
         Ok(())
     }
 
@@ -94,17 +94,17 @@ impl Ring {
         let mut head = self.head.load(Acquire);
         loop {
             // Acquire: pairs with the Release of `push`.
-            let available = self.tail.load(Acquire) - head;
+            let available = self.tail.load(Acquire).wrapping_sub(head);
             if available == 0 {
                 return 0;
             }
             let count = amount(available).min(into.len());
             for (offset, entry) in into[..count].iter_mut().enumerate() {
-                *entry = self.entry(head + offset).load(Relaxed);
+                *entry = self.entry(head.wrapping_add(offset)).load(Relaxed);
             }
             // If `head` was old, `available` may have been too much, but then this fails.
             // Release: pairs with the Acquire in `push`, see there.
-            match self.head.compare_exchange(head, head + count, Release, Acquire) {
+            match self.head.compare_exchange(head, head.wrapping_add(count), Release, Acquire) {
                 Ok(_) => return count,
                 Err(now) => head = now,
             }

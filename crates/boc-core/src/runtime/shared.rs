@@ -153,6 +153,9 @@ impl Shared {
 
     /// Behaviours that were scheduled and have not ended.
     pub(super) fn in_flight(&self) -> usize {
+        // A thread that counts a behaviour in and then looks at the stage, and one that sets the stage
+        // and then counts: at least one sees the other.
+        fence(SeqCst);
         let all = || self.workers.iter().map(|worker| &worker.counts).chain([&self.outside]);
         // Acquire, both: see above. Wrapping, like the counters.
         let ended = all().fold(0, |sum: usize, c| sum.wrapping_add(c.ended.load(Acquire)));
@@ -178,10 +181,9 @@ impl Shared {
         state.parker.unpark();
     }
 
+    /// Wakes all workers that are parked now.
     pub(super) fn wake_all(&self) {
-        while let Some(worker) = self.idle.any_parked() {
-            self.wake(worker);
-        }
+        self.idle.all_parked().into_iter().for_each(|worker| self.wake(worker));
     }
 
     /// Pushes to the injector, from any thread.
@@ -275,10 +277,10 @@ impl Shared {
         true
     }
 
-    /// Gives up what keeps `self` alive for the behaviours, if the runtime has stopped and there
-    /// are none.
+    /// Gives up what keeps `self` alive for the behaviours, if the runtime has stopped, there are
+    /// none, and no worker that could count one in.
     pub(super) fn let_go_if_done(&self) {
-        if self.stage() == stage::STOPPED && self.in_flight() == 0 {
+        if self.stage() == stage::STOPPED && *lock!(self.active) == 0 && self.in_flight() == 0 {
             let keepalive = lock!(self.keepalive).take();
             drop(keepalive);
         }

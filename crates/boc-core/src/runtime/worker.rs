@@ -16,8 +16,11 @@ use crate::{
 /// For threads that have to do something around every wait, such as giving up an interpreter's
 /// lock.
 pub trait Host {
-    /// Called when the worker has nothing to do; has to call `wait`, which returns when there is
-    /// something to do again.
+    /// Called when the worker has nothing to do; has to call `wait` once, which returns when there
+    /// is something to do again.
+    ///
+    /// If it does not call it, the worker waits all the same, without the host's care. A panic is
+    /// swallowed, and the worker goes on.
     fn park(&mut self, wait: &mut dyn FnMut()) {
         wait();
     }
@@ -84,9 +87,15 @@ pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
         next: Cell::new(None),
         releasing: Cell::new(false),
     };
-    let outer = CURRENT.with(|current| current.replace(&context));
+    /// The context is gone when `run` is left, however that happens.
+    struct Restore(*const Context);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CURRENT.with(|current| current.set(self.0));
+        }
+    }
+    let _restore = Restore(CURRENT.with(|current| current.replace(&context)));
     context.run(host);
-    CURRENT.with(|current| current.set(outer));
 }
 
 impl Context {
@@ -145,7 +154,7 @@ impl Context {
     /// What this worker can get without looking at the others.
     fn next_in_line(&self, tick: u32, streak: &mut u32) -> Option<Ready> {
         if tick.is_multiple_of(INJECTOR_INTERVAL)
-            && let Some(ready) = self.pop_injector()
+            && let Some(ready) = self.pop_injector_while_busy()
         {
             // `next` stays where it is: it is still the next after this one, but others may come
             // to be ready meanwhile, so it must not be in their place.
@@ -162,7 +171,18 @@ impl Context {
             self.push_to_ring(next);
         }
         *streak = 0;
-        self.state().ring.pop().or_else(|| self.pop_injector())
+        self.state().ring.pop().or_else(|| self.pop_injector_while_busy())
+    }
+
+    /// [`Context::pop_injector`] by a worker that does not search. Who pushed may have relied on a
+    /// worker that searched and found nothing, because the batch was on its way from the injector to
+    /// the ring; so this has to see to it that the rest of the batch does not wait for the first.
+    fn pop_injector_while_busy(&self) -> Option<Ready> {
+        let ready = self.pop_injector()?;
+        if !self.state().ring.is_empty() {
+            self.shared.notify();
+        }
+        Some(ready)
     }
 
     /// Takes a batch out of the injector: returns the first, and the rest goes to the ring.
@@ -194,7 +214,7 @@ impl Context {
                 outcome::as_behaviour(|| Behaviour::invoke(behaviour));
             }
             self.releasing.set(true);
-            behaviour::conclude(behaviour);
+            outcome::as_behaviour(|| behaviour::conclude(behaviour));
             self.releasing.set(false);
         }
     }
@@ -205,7 +225,9 @@ impl Context {
         self.shared.idle.start_searching();
         loop {
             for _ in 0..SEARCH_ROUNDS {
-                if let Some(ready) = self.steal().or_else(|| self.pop_injector()) {
+                // The own ring, too: the host may have scheduled something around a wait.
+                let own = self.state().ring.pop();
+                if let Some(ready) = own.or_else(|| self.steal()).or_else(|| self.pop_injector()) {
                     if self.shared.idle.stop_searching() && self.shared.has_work() {
                         self.shared.notify();
                     }
@@ -224,13 +246,28 @@ impl Context {
             } else {
                 self.shared.notify_if_quiescent();
                 self.state().parked.fetch_add(1, Relaxed);
-                host.park(&mut || self.state().parker.park());
+                self.sleep(host);
             }
             // Searching again, by `unpark` or by who woke this worker.
             if self.is_done() && !self.shared.has_work() {
                 self.shared.idle.stop_searching();
                 return None;
             }
+        }
+    }
+
+    /// Waits for the token that wakes this worker.
+    fn sleep(&self, host: &mut dyn Host) {
+        let mut waited = false;
+        outcome::swallow(|| {
+            host.park(&mut || {
+                if !core::mem::replace(&mut waited, true) {
+                    self.state().parker.park();
+                }
+            });
+        });
+        if !waited {
+            self.state().parker.park();
         }
     }
 
