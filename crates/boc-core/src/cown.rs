@@ -50,21 +50,34 @@ impl Header {
     pub(crate) unsafe fn release(this: NonNull<Header>) {
         // SAFETY: the caller's reference keeps the header alive up to the subtraction.
         let header = unsafe { this.as_ref() };
-        let destroy = header.destroy;
         // The only reference: nobody can make another one, so no exchange is needed to be the last.
         // Acquire: pairs with the Release of those who gave theirs up before.
-        if header.refs.load(Acquire) == 1 {
-            // SAFETY: this was the last reference.
-            unsafe { destroy(this) };
-            return;
-        }
-        // Release: pairs with the fence of the thread that drops the last reference, so that all
-        // use of the cown happens before its destruction.
-        if header.refs.fetch_sub(1, Release) == 1 {
+        if header.refs.load(Acquire) != 1 {
+            // Release: pairs with the fence of the thread that drops the last reference, so that
+            // all use of the cown happens before its destruction.
+            if header.refs.fetch_sub(1, Release) != 1 {
+                return;
+            }
             fence(Acquire);
-            // SAFETY: this was the last reference.
-            unsafe { destroy(this) };
         }
+        // SAFETY: this was the last reference.
+        unsafe {
+            #[cfg(feature = "std")]
+            crate::burial::destroy(this);
+            // Without thread-locals there is nothing to remember by how deep the ends are nested.
+            #[cfg(not(feature = "std"))]
+            Header::destroy_now(this);
+        }
+    }
+
+    /// Drops the value and frees the memory.
+    ///
+    /// # Safety
+    ///
+    /// No reference is left.
+    pub(crate) unsafe fn destroy_now(this: NonNull<Header>) {
+        // SAFETY: passed on to the caller.
+        unsafe { (this.as_ref().destroy)(this) };
     }
 
     /// The number of references at this moment.

@@ -41,6 +41,8 @@ extern crate alloc;
 mod backoff;
 mod behaviour;
 #[cfg(feature = "std")]
+mod burial;
+#[cfg(feature = "std")]
 mod claim;
 mod completion;
 mod cown;

@@ -55,11 +55,11 @@ pub(crate) use lock;
 /// A thread-local, initialised by a constant where that makes its use cheaper.
 #[cfg(feature = "std")]
 macro_rules! local {
-    ($(static $name:ident: $type:ty = $value:expr;)*) => {
+    ($($(#[$meta:meta])* static $name:ident: $type:ty = $value:expr;)*) => {
         #[cfg(loom)]
-        loom::thread_local! { $(static $name: $type = $value;)* }
+        loom::thread_local! { $($(#[$meta])* static $name: $type = $value;)* }
         #[cfg(not(loom))]
-        std::thread_local! { $(static $name: $type = const { $value };)* }
+        std::thread_local! { $($(#[$meta])* static $name: $type = const { $value };)* }
     };
 }
 #[cfg(feature = "std")]
