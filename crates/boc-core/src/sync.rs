@@ -1,7 +1,11 @@
 //! The one place that chooses between the real primitives and those of the model checker.
 //!
 //! Everything in this crate that another thread can see goes through here: atomics, fences, shared
-//! ownership, locks, condition variables, thread-locals, spinning. `--cfg loom` swaps in loom's.
+//! ownership, locks, condition variables, thread-locals, spinning. `--cfg loom` swaps in loom's;
+//! `--cfg tsan` lets ThreadSanitizer see the locks.
+
+#[cfg(all(feature = "std", not(loom), tsan))]
+mod tsan;
 
 #[cfg(not(loom))]
 pub(crate) use core::sync::atomic;
@@ -15,8 +19,10 @@ pub(crate) use loom::sync::Arc;
 
 #[cfg(all(feature = "std", loom))]
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard};
-#[cfg(all(feature = "std", not(loom)))]
+#[cfg(all(feature = "std", not(loom), not(tsan)))]
 pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
+#[cfg(all(feature = "std", not(loom), tsan))]
+pub(crate) use tsan::{Condvar, Mutex, MutexGuard};
 
 /// Tells the processor (or the model checker) that this thread waits for another one.
 pub(crate) fn spin_hint() {

@@ -1,0 +1,37 @@
+# Every chore, one line each. The scripts do all the set-up they need: the first
+# run may build an interpreter, which takes some minutes.
+
+.PHONY: help pythons build demo test test-rust test-python bench lint fmt clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+pythons: ## make the Python environments ready, and print where they are
+	@scripts/pythons
+
+build: ## build boc from source and install it into both environments
+	@scripts/pythons >/dev/null
+
+demo: ## a code scan on all cores, then a bank without locks
+	@scripts/demo
+
+test: ## everything that must hold; scripts/test NAME runs one stage
+	@scripts/test
+
+test-rust: ## the Rust core alone
+	@scripts/test no-std rust loom tsan
+
+test-python: ## the Python package alone
+	@scripts/test python-direct python-dev python-gil types examples
+
+bench: ## measure the core, and the package on each interpreter
+	@scripts/bench
+
+lint: ## formatting, clippy and types
+	@scripts/test fmt clippy types
+
+fmt: ## format the Rust code
+	@cargo fmt --all
+
+clean: ## remove what was built in this clone
+	@scripts/clean

@@ -1,0 +1,10 @@
+"""The programs behind the scripts of this folder; see host-python for what runs them."""
+
+import sys
+from importlib import import_module
+
+from setup.messages import tell
+
+PROGRAMS = {"pythons": "setup.pythons", "test": "stages.run"}
+
+tell(import_module(PROGRAMS[sys.argv[1]]).main, sys.argv[2:])

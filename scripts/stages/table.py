@@ -1,0 +1,118 @@
+"""The stages, in the order in which they run: cheap and telling ones first.
+
+To add one, add an entry to `STAGES`.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from setup.package import pyo3_settings
+from setup.places import PACKAGE, TARGET
+
+from .stage import Command, Machine, Stage
+
+
+def cargo(*words: str | Path, **environment: str) -> Command:
+    return Command(("cargo", *words), environment)
+
+
+def fmt(_: Machine) -> Iterator[Command]:
+    yield cargo("fmt", "--all", "--check")
+
+
+def clippy(machine: Machine) -> Iterator[Command]:
+    # PyO3 looks at an interpreter even if nothing is linked to it.
+    environment = machine.bare_pythons["subinterpreters"]
+    yield cargo(
+        *("clippy", "--workspace", "--all-targets", "--", "-D", "warnings"),
+        PYO3_PYTHON=str(environment.python),
+        **pyo3_settings(environment.interpreter),
+    )
+    yield cargo(
+        *("clippy", "--package", "boc-core", "--no-default-features", "--", "-D", "warnings")
+    )
+
+
+def no_std(_: Machine) -> Iterator[Command]:
+    yield cargo("build", "--package", "boc-core", "--no-default-features")
+
+
+def rust(_: Machine) -> Iterator[Command]:
+    # Examples in the documentation are among them.
+    yield cargo("test", "--package", "boc-core", "--release")
+
+
+def loom(_: Machine) -> Iterator[Command]:
+    yield cargo(
+        *("test", "--package", "boc-core", "--release", "--test", "loom"),
+        RUSTFLAGS="--cfg loom",
+        CARGO_TARGET_DIR=str(TARGET / "loom"),
+    )
+
+
+def tsan(machine: Machine) -> Iterator[Command]:
+    """ThreadSanitizer, as the stable toolchain offers it.
+
+    The standard library comes compiled and without instrumentation, and to
+    build it anew takes a nightly toolchain. What orders threads inside of it is
+    not seen: its locks, which `cfg(tsan)` lets boc-core announce, and what the
+    suppressions name. Fences are never seen. So a clean run says that no race
+    showed in the core's own code; the orderings are the model checker's to judge.
+    """
+    suppressions = Path(__file__).with_name("tsan.suppressions")
+    yield cargo(
+        *("test", "--package", "boc-core", "--test", "stress", "--target", machine.triple),
+        # The harness has channels of its own between threads of tests.
+        *("--", "--test-threads=1"),
+        RUSTC_BOOTSTRAP="1",
+        RUSTFLAGS="--cfg tsan -Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer",
+        TSAN_OPTIONS=f"suppressions={suppressions}",
+        CARGO_TARGET_DIR=str(TARGET / "tsan"),
+    )
+
+
+def pytest(machine: Machine, backend: str, *options: str) -> Command:
+    python = machine.pythons[backend].python
+    return Command((python, *options, "-m", "pytest", "--quiet", PACKAGE / "tests"))
+
+
+def python_direct(machine: Machine) -> Iterator[Command]:
+    yield pytest(machine, "direct")
+
+
+def python_dev(machine: Machine) -> Iterator[Command]:
+    yield pytest(machine, "direct", "-X", "dev")
+
+
+def python_gil(machine: Machine) -> Iterator[Command]:
+    yield pytest(machine, "subinterpreters")
+
+
+def types(machine: Machine) -> Iterator[Command]:
+    python = machine.pythons["subinterpreters"].python
+    yield Command((python, "-m", "mypy", "--strict", "src"), folder=PACKAGE)
+    yield Command((python, "-m", "mypy.stubtest", "boc"), folder=PACKAGE)
+
+
+def examples(machine: Machine) -> Iterator[Command]:
+    folder = PACKAGE / "examples"
+    for environment in machine.pythons.values():
+        yield Command((environment.python, folder / "scan.py", folder, "--no-progress"))
+        yield Command(
+            (environment.python, folder / "bank.py", "--accounts", "50", "--transfers", "5000")
+        )
+
+
+STAGES = (
+    Stage("fmt", "Rust code is formatted", fmt),
+    Stage("clippy", "clippy has nothing to say", clippy),
+    Stage("no-std", "the core builds without the standard library", no_std),
+    Stage("rust", "the core's tests and documentation examples", rust),
+    Stage("loom", "the core's protocols under the model checker", loom, limit_minutes=60),
+    Stage("tsan", "the core's stress test under ThreadSanitizer", tsan, limit_minutes=30),
+    Stage("python-direct", "the package, free-threaded", python_direct),
+    Stage("python-dev", "the same in Python's development mode", python_dev),
+    Stage("python-gil", "the package on a GIL build", python_gil),
+    Stage("types", "annotations and stubs hold", types),
+    Stage("examples", "the examples run", examples),
+)
