@@ -44,7 +44,7 @@ def rust(_: Machine) -> Iterator[Command]:
 
 def loom(_: Machine) -> Iterator[Command]:
     yield cargo(
-        *("test", "--package", "boc-core", "--release", "--test", "loom"),
+        *("test", "--package", "boc-core", "--release", "--lib", "--test", "loom"),
         RUSTFLAGS="--cfg loom",
         CARGO_TARGET_DIR=str(TARGET / "loom"),
     )

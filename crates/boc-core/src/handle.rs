@@ -14,7 +14,7 @@ pub struct Handle<R> {
     result: ResultCown<Outcome<R>>,
     /// Set at the end of the behaviour, once somebody has waited for that.
     #[cfg(feature = "std")]
-    ended: std::sync::OnceLock<alloc::sync::Arc<crate::raw::Signal>>,
+    ended: std::sync::OnceLock<crate::sync::Arc<crate::raw::Signal>>,
 }
 
 impl<R: Send + 'static> Handle<R> {

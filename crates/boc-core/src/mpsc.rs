@@ -121,7 +121,9 @@ impl Queue {
     /// Becomes the consumer, unless another thread is.
     pub(crate) fn try_consume(&self) -> Option<Consumer<'_>> {
         // Acquire: pairs with the Release of the last consumer, for `oldest`.
-        let free = !self.consumed.load(Relaxed) && !self.consumed.swap(true, Acquire);
+        // Not a swap: one that comes too late has nothing to write.
+        let free = !self.consumed.load(Relaxed)
+            && self.consumed.compare_exchange(false, true, Acquire, Relaxed).is_ok();
         // Not `then_some`, which makes a `Consumer` in any case, the drop of which would let another
         // thread in.
         free.then(|| Consumer { queue: self })
@@ -257,5 +259,107 @@ mod tests {
             assert!(of_one.is_sorted());
             assert_eq!(of_one.len(), EACH);
         }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::{
+        ExecutorRef, raw,
+        sync::{self, Arc},
+    };
+    use loom::thread;
+
+    type Seen = std::sync::Arc<std::sync::Mutex<Vec<u32>>>;
+
+    fn ready(n: u32, seen: &Seen) -> Chain {
+        let seen = Seen::clone(seen);
+        let watched = sync::Watched::new();
+        Chain::new(raw::ready(&ExecutorRef::inline(), move || {
+            watched.see();
+            seen.lock().unwrap().push(n);
+        }))
+    }
+
+    fn check(preemptions: Option<usize>, program: fn()) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = preemptions;
+        model.check(program);
+    }
+
+    #[test]
+    fn two_producers_against_the_consumer() {
+        check(Some(3), || {
+            let (queue, seen) = (Arc::new(Queue::new()), Seen::default());
+            let others = [1, 3].map(|n| {
+                let (queue, seen) = (Arc::clone(&queue), Seen::clone(&seen));
+                thread::spawn(move || {
+                    queue.push(ready(n, &seen));
+                    if n == 1 {
+                        queue.push(ready(n + 1, &seen));
+                    }
+                })
+            });
+            let mut popped = 0;
+            while popped < 3 {
+                match queue.try_consume().unwrap().pop() {
+                    Some(ready) => {
+                        ready.run();
+                        popped += 1;
+                    }
+                    None => sync::yield_thread(),
+                }
+            }
+            others.into_iter().for_each(|thread| thread.join().unwrap());
+            assert!(queue.is_empty());
+            let seen = seen.lock().unwrap();
+            assert_eq!(seen.len(), 3);
+            assert!(seen.iter().filter(|n| **n < 3).is_sorted(), "{seen:?}");
+        });
+    }
+
+    #[test]
+    fn two_consumers() {
+        check(None, || {
+            let (queue, seen) = (Arc::new(Queue::new()), Seen::default());
+            queue.push(ready(1, &seen));
+            queue.push(ready(2, &seen));
+            let consume = |queue: &Queue| {
+                if let Some(mut consumer) = queue.try_consume() {
+                    consumer.pop().into_iter().for_each(Ready::run);
+                }
+            };
+            let other = Arc::clone(&queue);
+            let other = thread::spawn(move || consume(&other));
+            consume(&queue);
+            other.join().unwrap();
+            while !queue.is_empty() {
+                consume(&queue);
+            }
+            assert_eq!(*seen.lock().unwrap(), [1, 2]);
+        });
+    }
+
+    /// What was pushed before is seen, also while a consumer finds nothing because another push is
+    /// under way.
+    #[test]
+    fn emptiness_against_a_push_and_a_pop() {
+        check(None, || {
+            let (queue, seen) = (Arc::new(Queue::new()), Seen::default());
+            queue.push(ready(1, &seen));
+            let producer = {
+                let (queue, seen) = (Arc::clone(&queue), Seen::clone(&seen));
+                thread::spawn(move || queue.push(ready(2, &seen)))
+            };
+            let consumer = {
+                let queue = Arc::clone(&queue);
+                thread::spawn(move || queue.try_consume().unwrap().pop().map(Ready::run).is_some())
+            };
+            let empty = queue.is_empty();
+            producer.join().unwrap();
+            let popped = consumer.join().unwrap();
+            assert!(popped || !empty);
+        });
     }
 }

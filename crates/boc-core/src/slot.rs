@@ -150,3 +150,138 @@ impl Slot {
         NonNull::new(next)
     }
 }
+
+/// The queues alone, without the counting of references around them, so that all interleavings can
+/// be explored. [`crate::schedule`] and [`crate::behaviour`] do the same steps.
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::sync::{Arc, atomic::AtomicU32};
+    use loom::{cell::UnsafeCell, thread};
+
+    struct Cown {
+        header: Header,
+        log: UnsafeCell<Vec<usize>>,
+    }
+
+    impl Cown {
+        fn new() -> Self {
+            let header = Header::new(ptr::null_mut(), 1, |_| ());
+            Self { header, log: UnsafeCell::new(Vec::new()) }
+        }
+    }
+
+    /// A behaviour over some of the cowns.
+    struct Request {
+        name: usize,
+        cowns: Vec<Arc<Cown>>,
+        slots: Vec<Slot>,
+        pending: AtomicU32,
+    }
+
+    impl Request {
+        fn new(name: usize, cowns: &[&Arc<Cown>]) -> Self {
+            Self {
+                name,
+                cowns: cowns.iter().map(|cown| Arc::clone(cown)).collect(),
+                slots: cowns.iter().map(|cown| Slot::new(NonNull::from(&cown.header))).collect(),
+                pending: AtomicU32::new(cowns.len() as u32 + 1),
+            }
+        }
+
+        fn schedule(&self) {
+            let mut obtained = 1;
+            for slot in &self.slots {
+                // SAFETY: each slot enters its queue once, and stays until the threads are joined.
+                match unsafe { Slot::enqueue(NonNull::from(slot)) } {
+                    None => obtained += 1,
+                    // SAFETY: the predecessor came out of `enqueue`. The pointer is never used as
+                    // one to a behaviour.
+                    Some(before) => unsafe { Slot::link(before, NonNull::from(self).cast()) },
+                }
+            }
+            self.slots.iter().for_each(Slot::publish);
+            self.resolve(obtained);
+        }
+
+        fn resolve(&self, count: u32) {
+            if self.pending.fetch_sub(count, AcqRel) != count {
+                return;
+            }
+            for cown in &self.cowns {
+                // SAFETY: the request holds the cown.
+                cown.log.with_mut(|log| unsafe { (*log).push(self.name) });
+            }
+            for slot in &self.slots {
+                // SAFETY: the request holds the cown.
+                if let Some(next) = unsafe { Slot::release(NonNull::from(slot)) } {
+                    // SAFETY: `schedule` passed a request, which lives until the threads are joined.
+                    unsafe { next.cast::<Request>().as_ref() }.resolve(1);
+                }
+            }
+        }
+    }
+
+    /// Schedules each request on a thread of its own. Returns the logs of the cowns.
+    fn run(
+        preemptions: Option<usize>,
+        cowns: usize,
+        requests: &'static [&[usize]],
+        check: fn(&[Vec<usize>]),
+    ) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = preemptions;
+        model.check(move || {
+            let cowns: Vec<_> = (0..cowns).map(|_| Arc::new(Cown::new())).collect();
+            let requests: Vec<_> = requests
+                .iter()
+                .enumerate()
+                .map(|(name, wanted)| {
+                    let wanted: Vec<_> = wanted.iter().map(|cown| &cowns[*cown]).collect();
+                    Arc::new(Request::new(name, &wanted))
+                })
+                .collect();
+            let schedule = |request: &Arc<Request>| {
+                let request = Arc::clone(request);
+                thread::spawn(move || request.schedule())
+            };
+            let others: Vec<_> = requests[1..].iter().map(schedule).collect();
+            requests[0].schedule();
+            others.into_iter().for_each(|thread| thread.join().unwrap());
+            // SAFETY: all threads have ended.
+            let log = |cown: &Arc<Cown>| cown.log.with(|log| unsafe { (*log).clone() });
+            check(&cowns.iter().map(log).collect::<Vec<_>>());
+        });
+    }
+
+    #[test]
+    fn two_requests_over_two_cowns() {
+        run(None, 2, &[&[0, 1], &[0, 1]], |logs| {
+            assert_eq!(logs[0].len(), 2);
+            assert_eq!(logs[0], logs[1]);
+        });
+    }
+
+    #[test]
+    fn two_requests_that_share_one_of_their_cowns() {
+        run(None, 3, &[&[0, 1], &[1, 2]], |logs| assert_eq!(logs[1].len(), 2));
+    }
+
+    /// Three behaviours, each of which shares one cown with each of the others. Were they ordered in
+    /// a circle, one could hold what the next one needs.
+    #[test]
+    fn overlapping_pairs() {
+        run(Some(3), 3, &[&[0, 1], &[1, 2], &[0, 2]], |logs| {
+            assert!(logs.iter().all(|log| log.len() == 2));
+            let before = |cown: usize, a: usize, b: usize| logs[cown] == [a, b];
+            let circle = before(1, 0, 1) && before(2, 1, 2) && before(0, 2, 0);
+            let other = before(0, 0, 2) && before(2, 2, 1) && before(1, 1, 0);
+            assert!(!circle && !other, "{logs:?}");
+        });
+    }
+
+    #[test]
+    fn three_requests_over_one_cown() {
+        run(Some(3), 1, &[&[0], &[0], &[0]], |logs| assert_eq!(logs[0].len(), 3));
+    }
+}

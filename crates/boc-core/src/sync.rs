@@ -70,3 +70,21 @@ macro_rules! local {
 }
 #[cfg(feature = "std")]
 pub(crate) use local;
+
+/// Something made on one thread and used on another one: the checker panics in [`Watched::see`] if
+/// nothing orders the two.
+#[cfg(all(test, loom))]
+pub(crate) struct Watched(loom::cell::UnsafeCell<()>);
+
+#[cfg(all(test, loom))]
+impl Watched {
+    pub(crate) fn new() -> Self {
+        let watched = Self(loom::cell::UnsafeCell::new(()));
+        watched.0.with_mut(|_| ());
+        watched
+    }
+
+    pub(crate) fn see(&self) {
+        self.0.with_mut(|_| ());
+    }
+}

@@ -1,6 +1,6 @@
 //! What a behaviour of Python is made of, and its run.
 
-use pyo3::{ffi, prelude::*};
+use pyo3::prelude::*;
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -47,9 +47,41 @@ impl Body {
                 Some(arguments) => (arguments.as_ptr().cast(), arguments.len()),
             };
             let function = self.function.as_ptr();
+            let ended = last_call::Guard;
             let returned =
-                ffi::PyObject_Vectorcall(function, arguments, count, std::ptr::null_mut());
+                last_call::PyObject_Vectorcall(function, arguments, count, std::ptr::null_mut());
+            std::mem::forget(ended);
             Bound::from_owned_ptr_or_err(py, returned).map(Bound::unbind)
+        }
+    }
+}
+
+/// Calls during which the interpreter may end.
+///
+/// Before 3.14 the interpreter ends a daemon thread that wants to go on after its end by
+/// `pthread_exit`, wherever in Python code that thread is. This unwinds the stack, and the process is
+/// aborted where Rust does not expect that. So it is expected here, and the thread stops for good,
+/// as it does from 3.14 on.
+mod last_call {
+    use pyo3::ffi::PyObject;
+
+    unsafe extern "C-unwind" {
+        pub(super) fn PyObject_Vectorcall(
+            callable: *mut PyObject,
+            arguments: *const *mut PyObject,
+            count: usize,
+            keywords: *mut PyObject,
+        ) -> *mut PyObject;
+    }
+
+    /// Stops the thread when it is dropped, which happens only if the stack is unwound.
+    pub(super) struct Guard;
+
+    impl Drop for Guard {
+        fn drop(&mut self) {
+            loop {
+                std::thread::park();
+            }
         }
     }
 }

@@ -6,10 +6,7 @@ use pyo3::{
     exceptions::{PyBaseException, PyRuntimeError},
     prelude::*,
 };
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::{travel, unseen::Raised};
 
@@ -38,7 +35,7 @@ pub(crate) struct Contents {
 /// How a behaviour ended.
 pub(crate) enum Outcome {
     Returned(Py<PyAny>),
-    Raised(Arc<Raised>),
+    Raised(Py<Raised>),
     /// It never ran.
     Cancelled,
 }
@@ -62,16 +59,17 @@ impl Contents {
     }
 
     fn raise(&mut self, py: Python<'_>, error: PyErr) {
-        let exception: Py<PyBaseException> = error.into_value(py);
-        self.value = Some(exception.clone_ref(py).into_any());
+        let exception: Bound<'_, PyBaseException> = error.into_value(py).into_bound(py);
+        self.value = Some(exception.clone().into_any().unbind());
         self.exception = true;
-        self.outcome = Some(Outcome::Raised(Raised::new(exception)));
+        let raised = Raised::remember(exception).expect("there is memory for a small object");
+        self.outcome = Some(Outcome::Raised(raised));
     }
 
     /// Somebody has looked at the exception, if there is one.
     pub(crate) fn mark_seen(&self) {
         if let Some(Outcome::Raised(raised)) = &self.outcome {
-            raised.mark_seen();
+            raised.get().mark_seen();
         }
     }
 
@@ -81,9 +79,7 @@ impl Contents {
         }
         match &self.outcome {
             Some(Outcome::Returned(value)) => visit.call(value),
-            // Shared with the list of unseen exceptions for moments only, and never across a
-            // collection, so what it refers to is reachable by nobody else.
-            Some(Outcome::Raised(raised)) => raised.traverse(visit),
+            Some(Outcome::Raised(raised)) => visit.call(raised),
             Some(Outcome::Cancelled) | None => Ok(()),
         }
     }

@@ -27,7 +27,7 @@ use pyo3::{
     types::PyType,
 };
 use std::{
-    ptr,
+    cell::Cell,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -37,7 +37,8 @@ use std::{
 
 use crate::{
     contents::{Contents, Outcome},
-    patience, pool,
+    patience::{self, Timeout},
+    pool,
 };
 
 /// A concurrently owned value: reached only by the behaviour that holds the cown.
@@ -63,12 +64,18 @@ enum Kind {
 
 pub(crate) const NOBODY: usize = 0;
 
-/// A number that no other living thread has, and that is not [`NOBODY`].
+/// A number that no other thread ever has, and that is not [`NOBODY`].
 pub(crate) fn this_thread() -> usize {
+    static LAST: AtomicUsize = AtomicUsize::new(NOBODY);
     thread_local! {
-        static TOKEN: u8 = const { 0 };
+        static TOKEN: Cell<usize> = const { Cell::new(NOBODY) };
     }
-    TOKEN.with(|token| ptr::from_ref(token) as usize)
+    TOKEN.with(|token| {
+        if token.get() == NOBODY {
+            token.set(LAST.fetch_add(1, Relaxed) + 1);
+        }
+        token.get()
+    })
 }
 
 impl Cown {
@@ -134,7 +141,7 @@ impl Cown {
 ///
 /// Inside of a behaviour, where `what` could wait for ever.
 fn refuse_inside_behaviour(what: &str, instead: &str) -> PyResult<()> {
-    if boc_core::inside_behaviour() {
+    if pool::inside_behaviour() {
         return Err(PyRuntimeError::new_err(format!(
             "{what} inside of a behaviour could wait for ever: {instead}"
         )));
@@ -255,7 +262,7 @@ impl Cown {
             let raised = std::mem::take(&mut contents.exception);
             (contents.value.take(), raised)
         })?;
-        let cancelled = matches!(self.outcome(), Some(Outcome::Cancelled));
+        let cancelled = self.is_cancelled();
         match value {
             Some(value) if raised => Err(PyErr::from_value(value.into_bound(py))),
             Some(value) => Ok(value),
@@ -267,7 +274,7 @@ impl Cown {
     /// Waits until the behaviour whose result this is has ended. Returns what its body returned, or
     /// raises what it raised.
     #[pyo3(signature = (timeout=None))]
-    fn result(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Py<PyAny>> {
+    fn result(&self, py: Python<'_>, timeout: Option<Timeout>) -> PyResult<Py<PyAny>> {
         let Kind::Result { cown, ended } = &self.body else {
             return Err(PyRuntimeError::new_err(
                 "this cown is not the result of a behaviour, so there is nothing to wait for; \
@@ -276,7 +283,7 @@ impl Cown {
         };
         if !cown.is_finished() {
             refuse_inside_behaviour("result()", "schedule over the result, @when(result)")?;
-            let deadline = patience::deadline(timeout)?;
+            let deadline = patience::deadline(timeout);
             let ended = ended.get_or_init(|| {
                 let signal = Arc::new(Signal::new());
                 let set = Arc::clone(&signal);
@@ -289,7 +296,7 @@ impl Cown {
         }
         match self.outcome() {
             Some(Outcome::Returned(value)) => Ok(value.clone_ref(py)),
-            Some(Outcome::Raised(raised)) => Err(raised.look(py)),
+            Some(Outcome::Raised(raised)) => Err(raised.get().look(py)),
             Some(Outcome::Cancelled) => Err(cancelled_error(py)),
             None => Ok(py.None()),
         }
@@ -341,6 +348,11 @@ impl Cown {
 }
 
 impl Cown {
+    /// Whether this is the result of a behaviour that never ran, and never will.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(self.outcome(), Some(Outcome::Cancelled))
+    }
+
     /// How the behaviour ended whose result this is; `None` if it has not, or this is no result.
     fn outcome(&self) -> Option<&Outcome> {
         match &self.body {

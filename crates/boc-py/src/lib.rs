@@ -31,8 +31,9 @@ mod _boc {
     use super::{
         contents::cancelled,
         cown::Cown,
-        pool::{Pool, inside_behaviour, raise_in_thread},
-        unseen::{forget_after_fork, take_unseen},
-        when::{Schedule, when, whencall},
+        patience::check_timeout,
+        pool::{Pool, inside_behaviour, raise_in_thread, set_exiting},
+        unseen::{Raised, forget_after_fork, take_unseen},
+        when::{when, whencall},
     };
 }

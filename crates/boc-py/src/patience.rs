@@ -1,6 +1,10 @@
 //! Waiting so that other Python threads run meanwhile and Ctrl-C is answered.
 
-use pyo3::prelude::*;
+use pyo3::{
+    exceptions::{PyTypeError, PyValueError},
+    prelude::*,
+    types::{PyFloat, PyInt},
+};
 use std::time::{Duration, Instant};
 
 /// How long a signal can wait for its handler, at the most.
@@ -9,17 +13,51 @@ const SLICE: Duration = Duration::from_millis(50);
 /// Timeouts beyond this count as "forever": 31 years, as in bocpy.
 const FOREVER: f64 = 1e9;
 
-/// When a timeout in seconds, as Python gives it, runs out; `None` if never. A negative one has run
-/// out.
-pub(crate) fn deadline(timeout: Option<f64>) -> PyResult<Option<Instant>> {
-    match timeout {
-        None => Ok(None),
-        Some(seconds) if seconds.is_nan() => Err(pyo3::exceptions::PyValueError::new_err(
-            "timeout must be a number of seconds or None, not nan",
-        )),
-        Some(seconds) if seconds > FOREVER => Ok(None),
-        Some(seconds) => Ok(Some(Instant::now() + Duration::from_secs_f64(seconds.max(0.0)))),
+/// A timeout in seconds, as Python gives it. A negative one has run out.
+pub(crate) struct Timeout(f64);
+
+impl<'py> FromPyObject<'_, 'py> for Timeout {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        let seconds = match object.extract::<f64>() {
+            Ok(seconds) => seconds,
+            // Too large for a float.
+            Err(_) if object.is_instance_of::<PyInt>() => {
+                if object.lt(0)? {
+                    f64::NEG_INFINITY
+                } else {
+                    f64::INFINITY
+                }
+            }
+            Err(error) if object.is_instance_of::<PyFloat>() => return Err(error),
+            Err(_) => {
+                return Err(PyTypeError::new_err(format!(
+                    "timeout must be a number of seconds or None, not {}",
+                    object.get_type().name()?
+                )));
+            }
+        };
+        if seconds.is_nan() {
+            return Err(PyValueError::new_err(
+                "timeout must be a number of seconds or None, not nan",
+            ));
+        }
+        Ok(Self(seconds))
     }
+}
+
+/// Raises what is wrong with a timeout, for waits that turn out not to be needed.
+#[pyfunction]
+#[pyo3(signature = (timeout))]
+pub(crate) fn check_timeout(timeout: Option<Timeout>) {
+    let _ = timeout;
+}
+
+/// When a timeout runs out; `None` if never.
+pub(crate) fn deadline(timeout: Option<Timeout>) -> Option<Instant> {
+    let Timeout(seconds) = timeout?;
+    (seconds <= FOREVER).then(|| Instant::now() + Duration::from_secs_f64(seconds.max(0.0)))
 }
 
 /// Waits, detached from the interpreter, until `wait` says that it is over or the deadline has

@@ -12,14 +12,14 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicU64,
-            Ordering::{Acquire, Release},
+            AtomicBool, AtomicU64,
+            Ordering::{Acquire, Relaxed, Release},
         },
     },
     time::{Duration, Instant},
 };
 
-use crate::patience;
+use crate::patience::{self, Timeout};
 
 /// Workers that wait for threads: each is a Python thread that calls `run_worker`.
 #[pyclass(frozen, module = "boc._boc")]
@@ -47,6 +47,10 @@ static CURRENT: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
 /// lock to see that it is still the right one.
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 
+/// Whether no pool will be in use any more. Known here, because a thread that calls into Python while
+/// the interpreter ends may not come back.
+static EXITING: AtomicBool = AtomicBool::new(false);
+
 thread_local! {
     static KNOWN: RefCell<(u64, Option<ExecutorRef>)> = const { RefCell::new((0, None)) };
 }
@@ -66,23 +70,41 @@ pub(crate) fn is_busy() -> bool {
     current().as_ref().is_some_and(|runtime| runtime.in_flight() > 0)
 }
 
-/// Calls `f` with the executor to schedule on: that of the worker which this thread is, or the pool
-/// in use, which is started if there is none.
-pub(crate) fn with_executor<R>(py: Python<'_>, f: impl FnOnce(&ExecutorRef) -> R) -> PyResult<R> {
-    let mut f = Some(f);
-    let mut call = |executor: &ExecutorRef| f.take().map(|f| f(executor));
-    if let Some(result) = raw::with_current_executor(|executor| executor.and_then(&mut call)) {
+/// Calls `schedule` with the executor to schedule on: that of the worker which this thread is, or
+/// the pool in use, which is started if there is none.
+///
+/// `schedule` says `None` if the executor refused. Then another thread has just stopped the pool,
+/// and it is called again with the next one; but a worker has no other executor than its own.
+pub(crate) fn with_executor<R>(
+    py: Python<'_>,
+    mut schedule: impl FnMut(&ExecutorRef, Refusal) -> Option<R>,
+) -> PyResult<R> {
+    let mine = |executor: &ExecutorRef| schedule(executor, Refusal::IsFinal);
+    if let Some(result) = raw::with_current_executor(|executor| executor.and_then(mine)) {
         return Ok(result);
     }
-    if let Some(result) = known(|executor| executor.and_then(&mut call)) {
-        return Ok(result);
+    loop {
+        let in_use = |executor: &ExecutorRef| schedule(executor, Refusal::IsTold);
+        if let Some(result) = known(|executor| executor.and_then(in_use)) {
+            return Ok(result);
+        }
+        if EXITING.load(Relaxed) {
+            return Err(PyRuntimeError::new_err(
+                "cannot schedule behaviours while the interpreter exits",
+            ));
+        }
+        py.check_signals()?;
+        py.import("boc._runtime")?.call_method0("start")?;
     }
-    py.import("boc._runtime")?.call_method0("start")?;
-    known(|executor| executor.and_then(&mut call)).ok_or_else(|| {
-        PyRuntimeError::new_err(
-            "the boc runtime was stopped by another thread while this one was scheduling",
-        )
-    })
+}
+
+/// What becomes of a behaviour that an executor refuses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It is scheduled on another executor.
+    IsTold,
+    /// It is cancelled.
+    IsFinal,
 }
 
 /// Calls `f` with this thread's reference to the executor of the pool in use.
@@ -154,15 +176,15 @@ impl Pool {
 
     /// Waits until all behaviours have ended.
     #[pyo3(signature = (timeout=None))]
-    fn quiesce(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
-        if boc_core::inside_behaviour() {
+    fn quiesce(&self, py: Python<'_>, timeout: Option<Timeout>) -> PyResult<()> {
+        if inside_behaviour() {
             return Err(PyRuntimeError::new_err(QuiesceError::InsideBehaviour.to_string()));
         }
         let quiesce = |until: Option<Instant>| {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             self.runtime.quiesce(left).is_ok()
         };
-        if patience::wait(py, patience::deadline(timeout)?, quiesce)? {
+        if patience::wait(py, patience::deadline(timeout), quiesce)? {
             return Ok(());
         }
         let left = self.runtime.in_flight();
@@ -208,10 +230,17 @@ impl Pool {
     }
 }
 
-/// Whether the calling thread is running the body of a behaviour.
+/// Says whether threads that schedule are told that the interpreter exits.
+#[pyfunction]
+pub(crate) fn set_exiting(exiting: bool) {
+    EXITING.store(exiting, Relaxed);
+}
+
+/// Whether the calling thread is running the body of a behaviour, or a finaliser behind one: the
+/// worker releases cowns then, and would wait for itself just the same.
 #[pyfunction]
 pub(crate) fn inside_behaviour() -> bool {
-    boc_core::inside_behaviour()
+    boc_core::inside_behaviour() || raw::with_current_executor(|executor| executor.is_some())
 }
 
 /// Raises an exception in another thread, as soon as that runs Python code.

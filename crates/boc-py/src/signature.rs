@@ -56,7 +56,11 @@ pub(crate) fn check(function: &Bound<'_, PyAny>, arguments: usize) -> PyResult<(
 
 fn check_function(function: &Bound<'_, PyFunction>, arguments: usize) -> PyResult<()> {
     let py = function.py();
-    let shape = shape(&function.getattr(intern!(py, "__code__"))?)?;
+    // SAFETY: a function has a code object; the borrow becomes a reference at once.
+    let code = unsafe {
+        Borrowed::from_ptr(py, pyo3::ffi::PyFunction_GetCode(function.as_ptr())).to_owned()
+    };
+    let shape = shape(&code)?;
     if shape.flags & (GENERATOR | COROUTINE | ASYNC_GENERATOR) != 0 {
         return Err(PySyntaxError::new_err(format!(
             "{} cannot be a behaviour, since it is a generator or `async def`; schedule a plain \

@@ -2,8 +2,13 @@
 //!
 //! One is logged when the last reference to the result goes, or at the exit of the interpreter if
 //! the result is still around then: the name that the decorated function had keeps it.
+//!
+//! An exception is often part of a cycle, since its traceback refers to the frames it came through.
+//! A collector that breaks a cycle takes objects apart in any order, so it would be too late to show
+//! the exception when the result goes. Python's finalisers run before that; so what a result holds
+//! is a Python object with `__del__`, of the class `boc._unseen.Unseen`.
 
-use pyo3::{PyTraverseError, PyVisit, exceptions::PyBaseException, prelude::*};
+use pyo3::{PyTraverseError, PyVisit, exceptions::PyBaseException, intern, prelude::*};
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
     atomic::{
@@ -13,60 +18,69 @@ use std::sync::{
 };
 
 /// An exception that a body raised.
+#[pyclass(frozen, subclass, module = "boc._boc")]
 pub(crate) struct Raised {
+    entry: Arc<Entry>,
+}
+
+struct Entry {
     exception: Py<PyBaseException>,
     seen: AtomicBool,
 }
 
 impl Raised {
-    pub(crate) fn new(exception: Py<PyBaseException>) -> Arc<Self> {
-        let raised = Arc::new(Self { exception, seen: AtomicBool::new(false) });
-        let mut registry = registry().lock().unwrap_or_else(PoisonError::into_inner);
-        if registry.len() == registry.capacity() {
-            registry.retain(|entry| entry.strong_count() > 0);
-        }
-        registry.push(Arc::downgrade(&raised));
-        raised
+    /// An exception that is logged if nobody looks at it.
+    pub(crate) fn remember(exception: Bound<'_, PyBaseException>) -> PyResult<Py<Self>> {
+        let py = exception.py();
+        let unseen = py
+            .import(intern!(py, "boc._unseen"))
+            .and_then(|module| module.call_method1(intern!(py, "Unseen"), (&exception,)))
+            .and_then(|unseen| Ok(unseen.cast_into::<Self>()?.unbind()));
+        unseen.or_else(|error| {
+            // The interpreter is on its way out, or out of memory.
+            error.write_unraisable(py, None);
+            Py::new(py, Self::new(exception.unbind()))
+        })
     }
 
     /// The exception, which counts as seen from now on.
     pub(crate) fn look(&self, py: Python<'_>) -> PyErr {
         self.mark_seen();
-        PyErr::from_value(self.exception.bind(py).clone().into_any())
-    }
-
-    pub(crate) fn mark_seen(&self) {
-        self.seen.store(true, Relaxed);
-    }
-
-    pub(crate) fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
-        visit.call(&self.exception)
+        PyErr::from_value(self.entry.exception.bind(py).clone().into_any())
     }
 }
 
-impl Drop for Raised {
-    fn drop(&mut self) {
-        if *self.seen.get_mut() {
-            return;
+#[pymethods]
+impl Raised {
+    #[new]
+    fn new(exception: Py<PyBaseException>) -> Self {
+        let entry = Arc::new(Entry { exception, seen: AtomicBool::new(false) });
+        let mut registry = registry().lock().unwrap_or_else(PoisonError::into_inner);
+        if registry.len() == registry.capacity() {
+            registry.retain(|entry| entry.strong_count() > 0);
         }
-        // No interpreter, no log.
-        Python::try_attach(|py| {
-            // This may come from the end of any object, in the middle of an exception.
-            let pending = PyErr::take(py);
-            let logged = py
-                .import("boc._unseen")
-                .and_then(|module| module.call_method1("log", (&self.exception,)));
-            if let Err(error) = logged {
-                error.write_unraisable(py, None);
-            }
-            if let Some(pending) = pending {
-                pending.restore(py);
-            }
-        });
+        registry.push(Arc::downgrade(&entry));
+        Self { entry }
+    }
+
+    #[getter]
+    fn exception(&self, py: Python<'_>) -> Py<PyBaseException> {
+        self.entry.exception.clone_ref(py)
+    }
+
+    /// From now on the exception counts as seen. Says whether it did before.
+    pub(crate) fn mark_seen(&self) -> bool {
+        self.entry.seen.swap(true, Relaxed)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // Shared with the registry for moments only, and never across a collection, so what it
+        // refers to is reachable by nobody else.
+        visit.call(&self.entry.exception)
     }
 }
 
-type Registry = Mutex<Vec<Weak<Raised>>>;
+type Registry = Mutex<Vec<Weak<Entry>>>;
 
 /// A pointer, so that a child process can put a new registry in the place of one that another
 /// thread had locked when the process forked.
@@ -97,7 +111,8 @@ pub(crate) fn forget_after_fork() {
         // SAFETY: a registry that was published is never freed.
         && let Ok(registry) = unsafe { &*old }.try_lock()
     {
-        registry.iter().filter_map(Weak::upgrade).for_each(|raised| raised.mark_seen());
+        let entries = registry.iter().filter_map(Weak::upgrade);
+        entries.for_each(|entry| entry.seen.store(true, Relaxed));
     }
 }
 
@@ -105,9 +120,9 @@ pub(crate) fn forget_after_fork() {
 #[pyfunction]
 pub(crate) fn take_unseen(py: Python<'_>) -> Vec<Py<PyBaseException>> {
     let entries = std::mem::take(&mut *registry().lock().unwrap_or_else(PoisonError::into_inner));
-    let raised = entries.iter().filter_map(Weak::upgrade);
-    raised
-        .filter(|raised| !raised.seen.swap(true, Relaxed))
-        .map(|raised| raised.exception.clone_ref(py))
+    let entries = entries.iter().filter_map(Weak::upgrade);
+    entries
+        .filter(|entry| !entry.seen.swap(true, Relaxed))
+        .map(|entry| entry.exception.clone_ref(py))
         .collect()
 }

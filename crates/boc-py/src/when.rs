@@ -2,19 +2,25 @@
 
 use boc_core::raw::{self, CownPtr};
 use pyo3::{
-    PyTraverseError, PyVisit,
-    exceptions::PyTypeError,
+    exceptions::{PyRuntimeError, PyTypeError},
+    ffi,
     prelude::*,
     types::{PyList, PySequence, PyString, PyTuple},
 };
 use smallvec::SmallVec;
-use std::collections::HashSet;
+use std::{
+    cell::UnsafeCell,
+    collections::HashSet,
+    panic::{self, AssertUnwindSafe},
+    ptr,
+};
 
 use crate::{
     behaviour::{Body, Cowns},
     contents::Contents,
     cown::Cown,
-    pool, signature, travel,
+    pool::{self, Refusal},
+    signature, travel,
 };
 
 /// A request: the cowns that a behaviour needs, and its arguments.
@@ -91,25 +97,28 @@ impl Request {
         signature::check(function, self.count)?;
         let cowns: SmallVec<[CownPtr; 4]> =
             self.cowns.iter().map(|cown| CownPtr::from(cown.get().body())).collect();
+        let result = pool::with_executor(py, |executor, refusal| {
+            let body = self.body(function);
+            let run = move |result: &mut Contents| body.run(result);
+            // SAFETY: `self` refers to the cowns.
+            let result = unsafe { raw::when(executor, &cowns, Contents::default(), run) };
+            let result = result.map(Cown::result_of);
+            let refused = result.as_ref().is_ok_and(Cown::is_cancelled);
+            (refusal == Refusal::IsFinal || !refused).then_some(result)
+        })?;
+        Py::new(py, result.map_err(|duplicate| PyTypeError::new_err(duplicate.to_string()))?)
+    }
+
+    fn body(&self, function: &Bound<'_, PyAny>) -> Body {
+        let py = function.py();
         let arguments = self.arguments.as_ref();
-        let body = Body {
+        Body {
             function: travel::reference(function),
             cowns: self.cowns.iter().map(|cown| travel::reference(cown.bind(py))).collect(),
             arguments: arguments.map(|all| {
                 all.iter().map(|argument| travel::reference(argument.bind(py))).collect()
             }),
-        };
-        let result = pool::with_executor(py, |executor| {
-            // SAFETY: `body` refers to the cowns, and lives until the behaviour has run, which
-            // holds them before.
-            unsafe {
-                raw::when(executor, &cowns, Contents::default(), move |result: &mut Contents| {
-                    body.run(result);
-                })
-            }
-        })?;
-        let result = result.map_err(|duplicate| PyTypeError::new_err(duplicate.to_string()))?;
-        Py::new(py, Cown::result_of(result))
+        }
     }
 }
 
@@ -134,35 +143,83 @@ fn wrong_argument(index: usize, argument: &Bound<'_, PyAny>) -> PyErr {
 /// `when(*cowns)`: a decorator that schedules a function as a behaviour over the cowns.
 #[pyfunction]
 #[pyo3(signature = (*cowns))]
-pub(crate) fn when(cowns: &Bound<'_, PyTuple>) -> PyResult<Schedule> {
-    let mut request = Request::default();
-    for argument in cowns.iter_borrowed() {
-        request.add(&argument)?;
-    }
-    Ok(Schedule { request })
+pub(crate) fn when<'py>(cowns: Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+    let all_cowns = cowns.iter_borrowed().all(|argument| argument.is_instance_of::<Cown>());
+    let checked = if all_cowns { cowns } else { snapshot(&cowns)? };
+    decorator(checked)
 }
 
-/// What `when(…)` returns: call it with a function to schedule that.
-#[pyclass(frozen, module = "boc._boc")]
-pub(crate) struct Schedule {
-    request: Request,
+/// The arguments of `when`, checked, with lists of their own in the place of sequences.
+fn snapshot<'py>(arguments: &Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyTuple>> {
+    let one = |(index, argument): (usize, Bound<'py, PyAny>)| {
+        if argument.is_instance_of::<Cown>() {
+            return Ok(argument);
+        }
+        let members = sequence(&argument).ok_or_else(|| wrong_argument(index, &argument))??;
+        match members.iter().find(|member| !member.is_instance_of::<Cown>()) {
+            Some(wrong) => Err(wrong_argument(index, &wrong)),
+            None => Ok(members.into_any()),
+        }
+    };
+    let checked: Vec<_> = arguments.iter().enumerate().map(one).collect::<PyResult<_>>()?;
+    PyTuple::new(arguments.py(), checked)
 }
 
-#[pymethods]
-impl Schedule {
-    fn __call__(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<Cown>> {
-        self.request.schedule(function)
+/// A builtin that takes a function and schedules it over `cowns`.
+///
+/// Made by hand, since a class with `__call__` costs twice as much to make, to call and to free, and
+/// this is done for each behaviour.
+fn decorator<'py>(cowns: Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+    struct Definition(UnsafeCell<ffi::PyMethodDef>);
+    // SAFETY: the interpreter only reads it.
+    unsafe impl Sync for Definition {}
+    static SCHEDULE: Definition = Definition(UnsafeCell::new(ffi::PyMethodDef {
+        ml_name: c"schedule".as_ptr(),
+        ml_meth: ffi::PyMethodDefPointer { PyCFunction: schedule },
+        ml_flags: ffi::METH_O,
+        ml_doc: c"schedule($self, function, /)\n--\n\nSchedule the function over the cowns."
+            .as_ptr(),
+    }));
+    // SAFETY: the definition is static and fits the function; the builtin takes a reference to the
+    // tuple, and is itself a new reference, or null with an exception set.
+    unsafe {
+        let builtin = ffi::PyCFunction_New(SCHEDULE.0.get(), cowns.as_ptr());
+        Bound::from_owned_ptr_or_err(cowns.py(), builtin)
     }
+}
 
-    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        for cown in &self.request.cowns {
-            visit.call(cown)?;
+/// What the builtin does: `cowns` is the tuple that it was made with.
+unsafe extern "C" fn schedule(
+    cowns: *mut ffi::PyObject,
+    function: *mut ffi::PyObject,
+) -> *mut ffi::PyObject {
+    Python::attach(|py| {
+        let scheduled = panic::catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the interpreter passes live objects, borrowed for the call; the first one is
+            // the tuple that `decorator` put there.
+            let (cowns, function) = unsafe {
+                (
+                    Borrowed::from_ptr(py, cowns).cast_unchecked::<PyTuple>(),
+                    Borrowed::from_ptr(py, function),
+                )
+            };
+            let mut request = Request::default();
+            cowns.iter_borrowed().try_for_each(|argument| request.add(&argument))?;
+            request.schedule(&function)
+        }));
+        match scheduled {
+            Ok(Ok(result)) => result.into_ptr(),
+            Ok(Err(error)) => {
+                error.restore(py);
+                ptr::null_mut()
+            }
+            Err(_) => {
+                PyRuntimeError::new_err("internal error in boc while scheduling a behaviour")
+                    .restore(py);
+                ptr::null_mut()
+            }
         }
-        for argument in self.request.arguments.iter().flatten() {
-            visit.call(argument)?;
-        }
-        Ok(())
-    }
+    })
 }
 
 /// `whencall(func, args, captures)`: schedules `func` over the cowns in `args`, and passes it the

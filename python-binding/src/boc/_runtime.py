@@ -20,9 +20,11 @@ from boc import _unseen
 from boc._boc import (
     Pool,
     cancelled,
+    check_timeout,
     forget_after_fork,
     inside_behaviour,
     raise_in_thread,
+    set_exiting,
 )
 
 _log = logging.getLogger("boc")
@@ -155,7 +157,8 @@ def _warn_if_serialised() -> None:
         )
 
 
-def _pool_to_wait_for(what: str) -> Pool | None:
+def _pool_to_wait_for(what: str, timeout: float | None) -> Pool | None:
+    check_timeout(timeout)
     if inside_behaviour():
         raise RuntimeError(
             f"{what} inside of a behaviour would wait for that behaviour itself: schedule what comes "
@@ -177,7 +180,7 @@ def quiesce(timeout: float | None = None, *, stats: bool = False) -> list[dict[s
     :raises RuntimeError: Inside of a behaviour.
     :raises KeyboardInterrupt: On Ctrl-C, within a tenth of a second.
     """
-    pool = _pool_to_wait_for("quiesce()")
+    pool = _pool_to_wait_for("quiesce()", timeout)
     if pool is not None:
         pool.quiesce(timeout)
     if not stats:
@@ -199,7 +202,7 @@ def wait(timeout: float | None = None, *, stats: bool = False) -> list[dict[str,
     :raises RuntimeError: Inside of a behaviour.
     :raises KeyboardInterrupt: On Ctrl-C, within a tenth of a second.
     """
-    pool = _pool_to_wait_for("wait()")
+    pool = _pool_to_wait_for("wait()", timeout)
     if pool is None:
         return [] if stats else None
     pool.quiesce(timeout)
@@ -232,6 +235,9 @@ def _at_exit() -> None:
         _state.exiting = True
         pool, threads = _state.pool, _state.threads
         _state.pool, _state.threads = None, []
+        # Other threads may still run; from now on they are told when they schedule.
+        set_exiting(True)
+        Pool.deactivate()
     if pool is not None:
         cancelled_before = cancelled()
         pool.stop()
@@ -264,6 +270,7 @@ def _after_fork_in_child() -> None:
         _state.lost.append(_state.pool)
         Pool.deactivate()
     _state.__init__()  # type: ignore[misc]
+    set_exiting(False)
     forget_after_fork()
 
 

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 import logging
 
-from boc._boc import take_unseen
+from boc._boc import Raised, take_unseen
 
 _log = logging.getLogger("boc")
+
+
+class Unseen(Raised):
+    """What the result of a failed behaviour holds: its exception, logged at the end if unseen."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        if not self.mark_seen():
+            log(self.exception)
 
 
 def log(exception: BaseException) -> None:

@@ -109,3 +109,139 @@ impl Idle {
         true
     }
 }
+
+/// The protocol of waking, with a count of pieces of work in place of the queues. If a wake-up is
+/// lost, a worker sleeps for ever, and the checker reports a deadlock.
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::{runtime::parker::Parker, sync::Arc};
+    use loom::{sync::atomic::Ordering::Release, thread};
+
+    struct Shared {
+        idle: Idle,
+        parkers: Vec<Parker>,
+        /// Work that is visible, at two places that are not looked at in one instant.
+        work: [AtomicUsize; 2],
+        /// Work that was done.
+        done: AtomicUsize,
+        /// No more work will come.
+        closed: AtomicUsize,
+    }
+
+    impl Shared {
+        fn new(workers: usize) -> Arc<Self> {
+            Arc::new(Self {
+                idle: Idle::new(),
+                parkers: (0..workers).map(|_| Parker::new()).collect(),
+                work: [AtomicUsize::new(0), AtomicUsize::new(0)],
+                done: AtomicUsize::new(0),
+                closed: AtomicUsize::new(0),
+            })
+        }
+
+        fn notify(&self) {
+            if let Some(worker) = self.idle.worker_to_wake() {
+                self.parkers[worker].unpark();
+            }
+        }
+
+        fn push(&self, place: usize) {
+            self.work[place].fetch_add(1, Release);
+            self.notify();
+        }
+
+        fn has_work(&self) -> bool {
+            self.work.iter().any(|place| place.load(Relaxed) > 0)
+        }
+
+        fn take(&self) -> bool {
+            let take = |place: &AtomicUsize| {
+                place.fetch_update(SeqCst, Relaxed, |count| count.checked_sub(1)).is_ok()
+            };
+            self.work.iter().any(take)
+        }
+
+        /// As a worker searches and parks. `false` when there is nothing to come any more.
+        fn search(&self, worker: usize) -> bool {
+            self.idle.start_searching();
+            loop {
+                if self.take() {
+                    if self.idle.stop_searching() && self.has_work() {
+                        self.notify();
+                    }
+                    return true;
+                }
+                self.idle.park(worker);
+                let closed = || self.closed.load(SeqCst) > 0;
+                if !(self.has_work() || closed()) || !self.idle.unpark(worker) {
+                    self.parkers[worker].park();
+                }
+                if closed() && !self.has_work() {
+                    self.idle.stop_searching();
+                    return false;
+                }
+            }
+        }
+
+        fn work(&self, worker: usize, total: usize) {
+            while self.search(worker) {
+                if self.done.fetch_add(1, SeqCst) + 1 == total {
+                    self.closed.store(1, SeqCst);
+                    fence(SeqCst);
+                    self.idle
+                        .all_parked()
+                        .into_iter()
+                        .for_each(|worker| self.parkers[worker].unpark());
+                }
+            }
+        }
+    }
+
+    fn check(preemptions: Option<usize>, workers: usize, pushes: &'static [&[usize]]) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = preemptions;
+        model.max_branches = 10_000;
+        model.check(move || {
+            let shared = Shared::new(workers);
+            let total = pushes.iter().map(|places| places.len()).sum();
+            let workers: Vec<_> = (0..workers)
+                .map(|worker| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || shared.work(worker, total))
+                })
+                .collect();
+            let pushers: Vec<_> = pushes[1..]
+                .iter()
+                .map(|places| {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || places.iter().for_each(|place| shared.push(*place)))
+                })
+                .collect();
+            pushes[0].iter().for_each(|place| shared.push(*place));
+            pushers.into_iter().chain(workers).for_each(|thread| thread.join().unwrap());
+            assert_eq!(shared.idle.state.load(SeqCst), 0, "nobody searches, nobody is parked");
+        });
+    }
+
+    #[test]
+    fn pushing_against_parking() {
+        check(None, 1, &[&[0]]);
+    }
+
+    #[test]
+    fn pushing_twice_against_parking() {
+        check(Some(3), 1, &[&[0, 0]]);
+    }
+
+    #[test]
+    fn two_pushers_against_parking() {
+        check(Some(3), 1, &[&[0], &[1]]);
+    }
+
+    /// Who pushes relies on a searcher that has just found something else, and stops.
+    #[test]
+    fn pushing_against_the_last_searcher() {
+        check(Some(2), 2, &[&[0, 1]]);
+    }
+}

@@ -345,9 +345,7 @@ impl Runtime {
         }
         // The workers left when nothing was in flight, or the runtime had stopped. If it had none,
         // nobody is going to run what is ready.
-        self.shared.advance(stage::STOPPED);
-        self.shared.cancel_injected();
-        self.shared.let_go_if_done();
+        self.shared.finish();
     }
 }
 

@@ -119,3 +119,109 @@ impl Drop for Ring {
         }
     }
 }
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use crate::{
+        ExecutorRef, raw,
+        sync::{Arc, Watched},
+    };
+    use loom::thread;
+
+    type Seen = std::sync::Arc<std::sync::Mutex<Vec<u32>>>;
+
+    fn ready(n: u32, seen: &Seen) -> Ready {
+        let (seen, watched) = (Seen::clone(seen), Watched::new());
+        raw::ready(&ExecutorRef::inline(), move || {
+            watched.see();
+            seen.lock().unwrap().push(n);
+        })
+    }
+
+    fn push(ring: &Ring, n: u32, seen: &Seen) {
+        ring.push(ready(n, seen)).expect("there is room");
+    }
+
+    /// Steals as a worker does, and runs all of it.
+    fn steal(ring: &Ring) {
+        let own = Ring::new();
+        if let Some((first, taken)) = ring.steal_into(&own) {
+            first.run();
+            let rest = core::iter::from_fn(|| own.pop()).map(Ready::run).count();
+            assert_eq!(taken, 1 + rest);
+        }
+    }
+
+    fn check(preemptions: Option<usize>, program: fn(Arc<Ring>, &Seen)) {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = preemptions;
+        model.check(move || program(Arc::new(Ring::new()), &Seen::default()));
+    }
+
+    fn assert_each_once(ring: &Ring, seen: &Seen, count: u32) {
+        core::iter::from_fn(|| ring.pop()).for_each(Ready::run);
+        assert!(ring.is_empty());
+        let mut seen = seen.lock().unwrap();
+        seen.sort_unstable();
+        assert!(seen.iter().copied().eq(0..count), "{seen:?}");
+    }
+
+    #[test]
+    fn popping_against_stealing() {
+        check(None, |ring, seen| {
+            let thief = Arc::clone(&ring);
+            let thief = thread::spawn(move || steal(&thief));
+            push(&ring, 0, seen);
+            push(&ring, 1, seen);
+            ring.pop().into_iter().for_each(Ready::run);
+            thief.join().unwrap();
+            assert_each_once(&ring, seen, 2);
+        });
+    }
+
+    #[test]
+    fn two_thieves() {
+        check(Some(3), |ring, seen| {
+            (0..3).for_each(|n| push(&ring, n, seen));
+            let thieves = [(), ()].map(|()| {
+                let ring = Arc::clone(&ring);
+                thread::spawn(move || steal(&ring))
+            });
+            ring.pop().into_iter().for_each(Ready::run);
+            thieves.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_each_once(&ring, seen, 3);
+        });
+    }
+
+    /// The owner goes once around the ring while the thief reads: what it read is not claimed.
+    #[test]
+    fn pushing_around_the_ring_against_stealing() {
+        check(Some(3), |ring, seen| {
+            (0..CAPACITY as u32).for_each(|n| push(&ring, n, seen));
+            let thief = Arc::clone(&ring);
+            let thief = thread::spawn(move || steal(&thief));
+            for n in CAPACITY as u32..CAPACITY as u32 + 3 {
+                ring.pop().into_iter().for_each(Ready::run);
+                push(&ring, n, seen);
+            }
+            thief.join().unwrap();
+            assert_each_once(&ring, seen, CAPACITY as u32 + 3);
+        });
+    }
+
+    /// A full ring has room again when a thief has been there, who has read what is overwritten.
+    #[test]
+    fn pushing_into_a_full_ring_against_stealing() {
+        check(Some(3), |ring, seen| {
+            (0..CAPACITY as u32).for_each(|n| push(&ring, n, seen));
+            let thief = Arc::clone(&ring);
+            let thief = thread::spawn(move || steal(&thief));
+            if let Err(late) = ring.push(ready(CAPACITY as u32, seen)) {
+                late.run();
+            }
+            thief.join().unwrap();
+            assert_each_once(&ring, seen, CAPACITY as u32 + 1);
+        });
+    }
+}

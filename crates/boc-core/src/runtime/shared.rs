@@ -190,7 +190,7 @@ impl Shared {
     pub(super) fn inject(&self, chain: Chain) {
         self.injector.push(chain);
         self.notify();
-        // The fence in `notify` pairs with that in `cancel_queued`: either that sees what was
+        // The fence in `notify` pairs with that in `cancel_injected`: either that sees what was
         // pushed, or STOPPED is seen here.
         if self.stage() == stage::STOPPED {
             self.cancel_injected();
@@ -248,21 +248,25 @@ impl Shared {
     pub(super) fn retire(&self) {
         let mut active = lock!(self.active);
         *active -= 1;
-        if *active == 0 && self.stage() != stage::OPEN {
-            drop(active);
-            if self.in_flight() == 0 {
-                self.stage.fetch_max(stage::STOPPED, SeqCst);
-            }
-            self.let_go_if_done();
-        } else {
-            drop(active);
-        }
-        // Others may wait for what this worker saw: that all is done.
+        let last = *active == 0;
+        drop(active);
         if self.stage() != stage::OPEN {
+            // Others may wait for what this worker saw: that all is done.
             self.wake_all();
+            if last {
+                self.finish();
+            }
         }
         let _active = lock!(self.active);
         self.retired.notify_all();
+    }
+
+    /// Ends a runtime that was told to end and has no workers: nobody is going to run what is ready.
+    /// What becomes ready while this goes on is cancelled here, or by who hands it over.
+    pub(super) fn finish(&self) {
+        self.advance(stage::STOPPED);
+        self.cancel_injected();
+        self.let_go_if_done();
     }
 
     /// Waits until no thread is a worker, or the deadline has passed; says which.

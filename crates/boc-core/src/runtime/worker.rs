@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 use super::shared::{Shared, WorkerState, stage};
 use crate::{
+    backoff::Backoff,
     behaviour::{self, Behaviour},
     executor::{ExecutorRef, Ready},
     mpsc::Chain,
@@ -223,6 +224,7 @@ impl Context {
     fn search(&self, host: &mut dyn Host) -> Option<Ready> {
         self.shared.notify_if_quiescent();
         self.shared.idle.start_searching();
+        let mut backoff = Backoff::new();
         loop {
             for _ in 0..SEARCH_ROUNDS {
                 // The own ring, too: the host may have scheduled something around a wait.
@@ -243,6 +245,9 @@ impl Context {
                     // Somebody is waking this worker: take the token.
                     self.state().parker.park();
                 }
+                // What is there and was not to be had is on its way between two queues, by a thread
+                // that may have been pre-empted.
+                backoff.snooze();
             } else {
                 self.shared.notify_if_quiescent();
                 self.state().parked.fetch_add(1, Relaxed);

@@ -1,0 +1,261 @@
+//! The whole runtime, on workers that are threads of the checker.
+
+use boc_core::{Builder, Cown, ExecutorRef, Failure, Handle, Host, Runtime, raw::Signal, when};
+use loom::{sync::Arc, thread};
+
+use crate::model::{Log, Token, check, entries};
+
+fn runtime(workers: usize) -> Arc<Runtime> {
+    Arc::new(Builder::new().workers(workers).foreign_threads().build().unwrap())
+}
+
+/// Makes a thread a worker of the runtime.
+fn worker(runtime: &Arc<Runtime>) -> thread::JoinHandle<()> {
+    let runtime = Arc::clone(runtime);
+    thread::spawn(move || runtime.run_worker(&mut ()).unwrap())
+}
+
+/// Makes a thread a worker of the runtime, and waits until it is about to sleep: a runtime without
+/// workers would end at once when it is told to. How that comes about is not explored.
+fn started_worker(runtime: &Arc<Runtime>) -> thread::JoinHandle<()> {
+    struct Tell(Option<Arc<Signal>>);
+    impl Host for Tell {
+        fn park(&mut self, wait: &mut dyn FnMut()) {
+            if let Some(signal) = self.0.take() {
+                signal.set();
+            }
+            wait();
+        }
+    }
+    loom::stop_exploring();
+    let (runtime, asleep) = (Arc::clone(runtime), Arc::new(Signal::new()));
+    let tell = Arc::clone(&asleep);
+    let worker = thread::spawn(move || runtime.run_worker(&mut Tell(Some(tell))).unwrap());
+    asleep.wait(None);
+    loom::explore();
+    worker
+}
+
+/// Schedules a behaviour that writes into the log.
+fn write(executor: &ExecutorRef, cown: &Cown<Log>, token: Token, entry: u32) -> Handle<()> {
+    executor.when(cown, move |log| {
+        log.push(entry);
+        drop(token);
+    })
+}
+
+/// Whether the behaviour ran; it has to be over.
+fn ran(handle: Handle<()>) -> bool {
+    assert!(handle.is_finished());
+    match handle.wait() {
+        Ok(()) => true,
+        Err(Failure::Cancelled) => false,
+        Err(other) => panic!("{other}"),
+    }
+}
+
+/// A worker that goes to sleep, or that sleeps, is there for what comes from outside.
+#[test]
+fn scheduling_against_parking() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let worker = worker(&runtime);
+        let cown = ledger.log();
+        write(runtime.executor(), &cown, ledger.token(), 1).wait().unwrap();
+        write(runtime.executor(), &cown, ledger.token(), 2).wait().unwrap();
+        runtime.shutdown();
+        worker.join().unwrap();
+        assert_eq!(entries(&cown), [1, 2]);
+    });
+}
+
+/// Two pieces of work, two workers: whoever was not woken is not needed.
+#[test]
+fn two_pieces_of_work_against_two_workers_that_park() {
+    check(2, |ledger| {
+        let runtime = runtime(2);
+        let workers = [started_worker(&runtime), started_worker(&runtime)];
+        let [a, b] = ledger.logs();
+        let first = write(runtime.executor(), &a, ledger.token(), 1);
+        write(runtime.executor(), &b, ledger.token(), 2).wait().unwrap();
+        first.wait().unwrap();
+        runtime.shutdown();
+        workers.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// A behaviour schedules two more: the second worker may steal them.
+#[test]
+fn nested_behaviours_against_stealing() {
+    check(2, |ledger| {
+        let runtime = runtime(2);
+        let workers = [started_worker(&runtime), started_worker(&runtime)];
+        let cown = ledger.log();
+        let (inner, tokens) = (cown.clone(), [ledger.token(), ledger.token()]);
+        runtime.when((), move |()| {
+            for token in tokens {
+                when(&inner, move |log| {
+                    log.push(1);
+                    drop(token);
+                });
+            }
+        });
+        runtime.shutdown();
+        workers.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(entries(&cown), [1, 1]);
+    });
+}
+
+/// What is scheduled while the runtime drains runs, or says that it was cancelled.
+#[test]
+fn scheduling_against_shutdown() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let worker = started_worker(&runtime);
+        let cown = ledger.log();
+        let other = {
+            let (executor, cown) = (runtime.executor().clone(), cown.clone());
+            let token = ledger.token();
+            thread::spawn(move || write(&executor, &cown, token, 2))
+        };
+        let early = write(runtime.executor(), &cown, ledger.token(), 1);
+        runtime.shutdown();
+        assert!(ran(early), "what was scheduled before runs");
+        let ran = ran(other.join().unwrap());
+        worker.join().unwrap();
+        assert_eq!(runtime.in_flight(), 0);
+        assert_eq!(entries(&cown).len(), 1 + usize::from(ran));
+    });
+}
+
+#[test]
+fn scheduling_against_shutdown_now() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let worker = started_worker(&runtime);
+        let cown = ledger.log();
+        let other = {
+            let (executor, cown) = (runtime.executor().clone(), cown.clone());
+            let token = ledger.token();
+            thread::spawn(move || write(&executor, &cown, token, 2))
+        };
+        let early = write(runtime.executor(), &cown, ledger.token(), 1);
+        runtime.shutdown_now();
+        worker.join().unwrap();
+        // First the other one: the early one may be behind it.
+        let late = other.join().unwrap();
+        let expected = usize::from(ran(early)) + usize::from(ran(late));
+        assert_eq!(runtime.in_flight(), 0);
+        assert_eq!(entries(&cown).len(), expected);
+    });
+}
+
+/// Nobody waits for the end of the runtime, and still nothing stays behind.
+#[test]
+fn scheduling_against_stop() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let worker = started_worker(&runtime);
+        let other = {
+            let (executor, token) = (runtime.executor().clone(), ledger.token());
+            thread::spawn(move || executor.when((), move |()| drop(token)))
+        };
+        runtime.stop();
+        worker.join().unwrap();
+        ran(other.join().unwrap());
+    });
+}
+
+/// The runtime is dropped by its own behaviour while another thread schedules. The last worker ends
+/// it, and everything that belongs to it goes.
+#[test]
+fn scheduling_against_an_end_from_inside() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let executor = runtime.executor().clone();
+        let inner = Arc::clone(&runtime);
+        let ending = executor.when((), move |()| inner.shutdown());
+        let worker = worker(&runtime);
+        drop(runtime);
+        let late = executor.when((), {
+            let token = ledger.token();
+            move |()| drop(token)
+        });
+        drop(executor);
+        worker.join().unwrap();
+        assert!(ran(ending));
+        ran(late);
+    });
+}
+
+#[test]
+fn quiescence_against_the_last_end() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let worker = worker(&runtime);
+        let cown = ledger.log();
+        let handle = write(runtime.executor(), &cown, ledger.token(), 1);
+        runtime.quiesce(None).unwrap();
+        assert_eq!(runtime.in_flight(), 0);
+        assert!(ran(handle));
+        runtime.shutdown();
+        worker.join().unwrap();
+    });
+}
+
+/// One of the two behaviours ends on each worker, at the same time.
+#[test]
+fn quiescence_against_ends_on_two_workers() {
+    check(2, |ledger| {
+        let runtime = runtime(2);
+        let workers = [started_worker(&runtime), started_worker(&runtime)];
+        let handles = [(), ()].map(|()| {
+            let token = ledger.token();
+            runtime.when((), move |()| drop(token))
+        });
+        runtime.quiesce(None).unwrap();
+        assert!(handles.into_iter().all(ran));
+        runtime.shutdown();
+        workers.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
+/// The cown is held by a behaviour of another executor, on a thread that is no worker and becomes the
+/// one to hand over, or to count out.
+#[test]
+fn a_cown_shared_with_another_executor_against_shutdown() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let worker = started_worker(&runtime);
+        let cown = ledger.log();
+        let other = {
+            let (cown, token) = (cown.clone(), ledger.token());
+            thread::spawn(move || write(&ExecutorRef::inline(), &cown, token, 2))
+        };
+        let handle = write(runtime.executor(), &cown, ledger.token(), 1);
+        runtime.shutdown();
+        assert!(ran(handle));
+        worker.join().unwrap();
+        assert!(ran(other.join().unwrap()));
+        assert_eq!(entries(&cown).len(), 2);
+    });
+}
+
+/// As above, but the runtime does not wait: it may be gone when the cown comes free.
+#[test]
+fn a_cown_shared_with_another_executor_against_shutdown_now() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let cown = ledger.log();
+        let other = {
+            let (cown, token) = (cown.clone(), ledger.token());
+            thread::spawn(move || write(&ExecutorRef::inline(), &cown, token, 2))
+        };
+        let handle = write(runtime.executor(), &cown, ledger.token(), 1);
+        runtime.shutdown_now();
+        drop(runtime);
+        assert!(ran(other.join().unwrap()));
+        assert!(!ran(handle));
+        assert_eq!(entries(&cown), [2]);
+    });
+}

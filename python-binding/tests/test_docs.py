@@ -1,0 +1,78 @@
+"""The documentation's examples run, and it names what there is."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import boc
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "docs" / "python.md"]
+
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SAYS = re.compile(r"^[ \t]*print\(.*\)  # (.*)$", re.MULTILINE)
+LITERAL = re.compile(r"::\n\n((?:(?: {4}.*)?\n)+)")
+
+
+def examples() -> dict[str, str]:
+    found = {}
+    for page in PAGES:
+        for block in BLOCK.finditer(page.read_text()):
+            line = page.read_text()[: block.start()].count("\n") + 2
+            found[f"{page.name}:{line}"] = block[1]
+    for name in ["boc", *(f"boc.{name}" for name in boc.__all__)]:
+        thing = boc if name == "boc" else getattr(boc, name.removeprefix("boc."))
+        text = inspect.cleandoc(getattr(thing, "__doc__", None) or "") + "\n"
+        for number, block in enumerate(LITERAL.finditer(text)):
+            found[f"{name} docstring {number}"] = textwrap.dedent(block[1])
+    return found
+
+
+EXAMPLES = examples()
+
+
+def test_there_are_examples() -> None:
+    for page in PAGES:
+        assert any(name.startswith(page.name) for name in EXAMPLES), page
+    assert any(name.startswith("boc docstring") for name in EXAMPLES)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run_and_print_what_they_say(program, name: str) -> None:
+    done = program(EXAMPLES[name])
+    assert done.returncode == 0, done.stderr
+    # Programs that do not wait for what they have scheduled are told so.
+    complaints = [line for line in done.stderr.splitlines() if "were dropped" not in line]
+    assert complaints == []
+    assert done.stdout.splitlines() == SAYS.findall(EXAMPLES[name])
+
+
+def test_everything_public_is_documented() -> None:
+    for name in boc.__all__:
+        thing = getattr(boc, name)
+        if callable(thing):
+            assert inspect.getdoc(thing), name
+            assert any(f"{name}(" in page.read_text() for page in PAGES), name
+
+
+def test_members_of_cowns_are_documented() -> None:
+    public = [name for name in vars(boc.Cown) if not name.startswith("_")]
+    assert {"value", "acquired", "exception", "acquire", "release", "unwrap", "result"} == set(public)
+    for name in public:
+        assert getattr(boc.Cown, name).__doc__, name
+
+
+def test_links_within_the_repository() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", boc.__version__)
+    assert "unknown" not in boc.__version__

@@ -1,0 +1,261 @@
+"""Random programs against a sequential model.
+
+The model runs every behaviour at the moment at which it is scheduled. That is one of the orders
+that boc promises: behaviours that share a cown run as scheduled, and others do not matter to each
+other.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import boc
+from boc import Cown, quiesce, wait, when, whencall
+
+CONFIGURATION = settings(
+    deadline=None,
+    database=None,
+    max_examples=120,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+class Broken(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Step:
+    """One behaviour: what it is scheduled over, and what it does there."""
+
+    cowns: tuple[int | tuple[int, ...], ...]
+    """Indices of cowns, and of results of earlier steps behind those; groups are lists."""
+    action: str
+    number: int
+    sync: str
+
+
+def flat(step: Step) -> list[int]:
+    places = []
+    for entry in step.cowns:
+        places.extend([entry] if isinstance(entry, int) else entry)
+    return places
+
+
+def act(step: Step, cells: list) -> object:
+    """What a behaviour does, on the model's cells and on cowns alike: they have `value`."""
+    seen = [cell.value for cell in cells]
+    text = tuple(hash(str(value)) for value in seen)
+    for offset, cell in enumerate(cells):
+        if step.action == "write":
+            cell.value = (step.number, offset, hash(text))
+        elif step.action == "append":
+            cell.value = (hash(str(cell.value)), step.number)
+        elif step.action == "break half-way" and offset == len(cells) // 2:
+            raise Broken(step.number, text)
+        elif step.action.startswith("break"):
+            cell.value = (step.number, "half")
+    if step.action == "break":
+        raise Broken(step.number, text)
+    return (step.number, text)
+
+
+@dataclass
+class Cell:
+    """A cown of the model."""
+
+    value: object
+
+
+def shown(value: object) -> object:
+    """Exceptions are compared by what they are made of."""
+    return ("raised", *value.args) if isinstance(value, Broken) else value
+
+
+class Shown:
+    """A cown whose exceptions look as they do in the model."""
+
+    def __init__(self, cown: Cown) -> None:
+        self.cown = cown
+
+    @property
+    def value(self) -> object:
+        return shown(self.cown.value)
+
+    @value.setter
+    def value(self, value: object) -> None:
+        self.cown.value = value
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> tuple[int, int, list[Step]]:
+    count = draw(st.integers(1, 5))
+    workers = draw(st.integers(1, 4))
+    steps = []
+    for number in range(draw(st.integers(1, 25))):
+        place = st.integers(0, count + number - 1)
+        entry = place | st.lists(place, max_size=4).map(tuple)
+        steps.append(
+            Step(
+                tuple(draw(st.lists(entry, max_size=4))),
+                draw(
+                    st.sampled_from(
+                        ["write", "append", "read", "break", "break half-way"],
+                    )
+                ),
+                number,
+                draw(st.sampled_from([""] * 8 + ["quiesce", "wait", "result", "acquire"])),
+            )
+        )
+    return count, workers, steps
+
+
+@CONFIGURATION
+@given(programs())
+def test_one_thread_schedules(program: tuple[int, int, list[Step]]) -> None:
+    count, workers, steps = program
+    cells = [Cell(index) for index in range(count)]
+    cowns = [Cown(index) for index in range(count)]
+    outcomes: list[object] = []
+    boc.start(workers)
+    try:
+        for step in steps:
+            try:
+                outcome = act(step, [cells[place] for place in flat(step)])
+            except Broken as error:
+                outcome = shown(error)
+            outcomes.append(outcome)
+            cells.append(Cell(outcome))
+
+            def body(*arguments, step=step):
+                held = []
+                for argument in arguments:
+                    held.extend(argument if isinstance(argument, list) else [argument])
+                assert all(cown.acquired for cown in held)
+                return act(step, [Shown(cown) for cown in held])
+
+            over = [
+                cowns[entry] if isinstance(entry, int) else [cowns[place] for place in entry]
+                for entry in step.cowns
+            ]
+            cowns.append(when(*over)(body))
+            if step.sync == "quiesce":
+                quiesce(60)
+            elif step.sync == "wait":
+                wait(60)
+                boc.start(workers)
+            elif step.sync == "result":
+                assert outcome_of(cowns[-1]) == outcome
+            elif step.sync == "acquire":
+                with cowns[0] as value:
+                    assert shown(value) == cells[0].value
+        values = when(cowns)(lambda cowns: [shown(cown.value) for cown in cowns]).result(60)
+        assert values == [cell.value for cell in cells]
+        assert [outcome_of(cown) for cown in cowns[count:]] == outcomes
+    finally:
+        wait(60)
+
+
+def outcome_of(result: Cown) -> object:
+    try:
+        return result.result(60)
+    except Broken as error:
+        return shown(error)
+
+
+@dataclass
+class Node:
+    """A behaviour of a tree: the cowns it is over, and what it schedules."""
+
+    cowns: list[int]
+    children: list[Node]
+    number: int = 0
+    parent: int | None = None
+    older: int | None = None
+    all: list[Node] = field(default_factory=list, repr=False)
+
+
+def nodes(count: int) -> st.SearchStrategy[Node]:
+    some = st.lists(st.integers(0, count - 1), unique=True, max_size=3)
+    leaf = st.builds(Node, some, st.just([]))
+    return st.recursive(
+        leaf,
+        lambda inner: st.builds(Node, some, st.lists(inner, max_size=4)),
+        max_leaves=25,
+    )
+
+
+@CONFIGURATION
+@given(st.data(), st.integers(1, 4), st.integers(1, 4))
+def test_behaviours_and_threads_schedule(data: st.DataObject, count: int, workers: int) -> None:
+    """Who schedules from several places at once still gets one order on all the cowns.
+
+    Each cown's log says in which order the behaviours held it. Together with what was scheduled
+    before what by one thread or behaviour, that must be an order, that is, without a cycle.
+    """
+    roots = data.draw(st.lists(nodes(count), min_size=1, max_size=4))
+    everyone: list[Node] = []
+
+    def enter(node: Node, parent: int | None) -> None:
+        node.number, node.parent = len(everyone), parent
+        everyone.append(node)
+        for child in node.children:
+            enter(child, node.number)
+
+    for root in roots:
+        enter(root, None)
+
+    boc.start(workers)
+    cowns = [Cown([]) for _ in range(count)]
+    ran: list[int] = []
+
+    def run(*arguments):
+        *held, node = arguments
+        for cown in held:
+            cown.value.append(node.number)
+        ran.append(node.number)
+        for child in node.children:
+            schedule(child)
+
+    def schedule(node: Node) -> None:
+        whencall(run, [cowns[index] for index in node.cowns], [node])
+
+    # Each root on a thread of its own.
+    threads = [threading.Thread(target=schedule, args=[root]) for root in roots]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wait(60)
+
+    assert sorted(ran) == list(range(len(everyone)))
+    logs = [cown.unwrap() for cown in cowns]
+    for index, log in enumerate(logs):
+        assert sorted(log) == [node.number for node in everyone if index in node.cowns]
+    before: dict[int, set[int]] = {node.number: set() for node in everyone}
+    for log in logs:
+        for earlier, later in zip(log, log[1:], strict=False):
+            before[later].add(earlier)
+    for node in everyone:
+        if node.parent is not None:
+            before[node.number].add(node.parent)
+        for index, child in enumerate(node.children):
+            for older in node.children[:index]:
+                if set(older.cowns) & set(child.cowns):
+                    before[child.number].add(older.number)
+    assert_without_cycle(before)
+
+
+def assert_without_cycle(before: dict[int, set[int]]) -> None:
+    left = {number: set(earlier) for number, earlier in before.items()}
+    while left:
+        free = [number for number, earlier in left.items() if not earlier]
+        assert free, f"a cycle among {sorted(left)}"
+        for number in free:
+            del left[number]
+        for earlier in left.values():
+            earlier.difference_update(free)
