@@ -1,6 +1,23 @@
 from collections.abc import Callable, Iterable, Sequence
-from types import TracebackType
+from types import GenericAlias, TracebackType
 from typing import Any, Generic, TypeVar, final
+
+from typing_extensions import disjoint_base
+
+__all__ = [
+    "Cown",
+    "Pool",
+    "Raised",
+    "cancelled",
+    "check_timeout",
+    "forget_after_fork",
+    "inside_behaviour",
+    "raise_in_thread",
+    "set_exiting",
+    "take_unseen",
+    "when",
+    "whencall",
+]
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -35,6 +52,8 @@ class Cown(Generic[_T]):
     def __gt__(self, other: Cown[Any], /) -> bool: ...
     def __ge__(self, other: Cown[Any], /) -> bool: ...
     def __hash__(self) -> int: ...
+    @classmethod
+    def __class_getitem__(cls, key: Any) -> GenericAlias: ...
 
 def when(
     *cowns: Cown[Any] | Sequence[Cown[Any]],
@@ -59,6 +78,7 @@ class Pool:
     def stats(self) -> list[dict[str, int]]: ...
 
 def cancelled() -> int: ...
+@disjoint_base
 class Raised:
     def __new__(cls, exception: BaseException) -> Raised: ...
     @property

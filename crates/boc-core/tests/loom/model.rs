@@ -1,8 +1,11 @@
 //! What the tests need: the checker with its bound, data that shows a race, and counted tokens.
 
-use std::sync::{
-    Arc, Once,
-    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+use std::{
+    sync::{
+        Arc, Once,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    },
+    time::Instant,
 };
 
 use boc_core::{Cown, ExecutorRef};
@@ -29,10 +32,8 @@ pub(crate) fn check(
     PANICKED.store(false, SeqCst);
     let mut model = loom::model::Builder::new();
     model.preemption_bound = preemptions.into();
-    if let Ok(b) = std::env::var("BOUND") {
-        model.preemption_bound = b.parse().ok();
-    }
     model.max_branches = 20_000;
+    let start = Instant::now();
     let runs = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&runs);
     model.check(move || {
@@ -42,7 +43,7 @@ pub(crate) fn check(
         assert!(!PANICKED.load(SeqCst), "something panicked inside of a behaviour");
         assert_eq!(ledger.0.load(SeqCst), 0, "all closures and values are dropped, once");
     });
-    println!("{} interleavings", runs.load(SeqCst));
+    println!("{} interleavings, {:.1?}", runs.load(SeqCst), start.elapsed());
 }
 
 /// Counts the tokens that exist.

@@ -27,7 +27,7 @@ fn two_producers_against_the_consumer() {
 /// stays behind.
 #[test]
 fn scheduling_against_the_end_of_the_pump() {
-    check(None, |ledger| {
+    check(4, |ledger| {
         let pump = Pump::new();
         let executor = pump.executor().clone();
         let token = ledger.token();
