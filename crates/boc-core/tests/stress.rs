@@ -411,15 +411,23 @@ fn round(seed: u64) {
             }
         }
         threads.into_iter().for_each(|thread| thread.join().expect("a thread that schedules"));
-        // What one runtime still has may schedule on another one, hence until all are quiet.
-        let quiet = |played: &Played| played.runtime.in_flight() == 0;
-        while !(runtimes.iter().all(quiet) && runtimes.iter().all(quiet)) {
-            for played in &runtimes {
-                played.runtime.quiesce(Some(STUCK)).expect("a runtime that never rests");
-            }
-        }
         stop_pumping.store(true, Relaxed);
         pumping.join().expect("the pump");
+        // What one executor still has may schedule on another one, hence until all are quiet. This
+        // thread pumps, so nobody else schedules when the pump and all runtimes are.
+        let give_up = Instant::now() + STUCK;
+        let scheduled = || -> usize { world.scheduled.iter().map(|n| n.load(Relaxed)).sum() };
+        let quiet = || {
+            let before = scheduled();
+            // If one hands on to another that was found quiet, it has scheduled something.
+            runtimes.iter().all(|played| played.runtime.in_flight() == 0) && scheduled() == before
+        };
+        while pump.run_one() || !quiet() || pump.run_one() {
+            assert!(Instant::now() < give_up, "a runtime that never rests");
+            for played in &runtimes {
+                let _ = played.runtime.quiesce(Some(Duration::from_micros(rng.u64(0..200))));
+            }
+        }
         check_counts(&runtimes, &world);
     });
     assert!(runtimes.iter().all(|played| played.runtime.in_flight() == 0));

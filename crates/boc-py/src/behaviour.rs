@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::{
     contents::Contents,
     cown::{self, Cown},
+    ending,
 };
 
 /// The cowns of a behaviour, each once.
@@ -38,50 +39,13 @@ impl Body {
     }
 
     fn call(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        let (arguments, count) = match &self.arguments {
+            None => (self.cowns.as_ptr().cast(), self.cowns.len()),
+            Some(arguments) => (arguments.as_ptr().cast(), arguments.len()),
+        };
         // SAFETY: `Py<T>` is a transparent pointer to a Python object, so both are arrays of
-        // such pointers; objects and arrays outlive the call. The result is a new reference, or
-        // null with an exception set.
-        unsafe {
-            let (arguments, count) = match &self.arguments {
-                None => (self.cowns.as_ptr().cast(), self.cowns.len()),
-                Some(arguments) => (arguments.as_ptr().cast(), arguments.len()),
-            };
-            let function = self.function.as_ptr();
-            let ended = last_call::Guard;
-            let returned =
-                last_call::PyObject_Vectorcall(function, arguments, count, std::ptr::null_mut());
-            std::mem::forget(ended);
-            Bound::from_owned_ptr_or_err(py, returned).map(Bound::unbind)
-        }
-    }
-}
-
-/// Calls during which the interpreter may end.
-///
-/// Before 3.14 the interpreter ends a daemon thread that wants to go on after its end by
-/// `pthread_exit`, wherever in Python code that thread is. This unwinds the stack, and the process is
-/// aborted where Rust does not expect that. So it is expected here, and the thread stops for good,
-/// as it does from 3.14 on.
-mod last_call {
-    use pyo3::ffi::PyObject;
-
-    unsafe extern "C-unwind" {
-        pub(super) fn PyObject_Vectorcall(
-            callable: *mut PyObject,
-            arguments: *const *mut PyObject,
-            count: usize,
-            keywords: *mut PyObject,
-        ) -> *mut PyObject;
-    }
-
-    /// Stops the thread when it is dropped, which happens only if the stack is unwound.
-    pub(super) struct Guard;
-
-    impl Drop for Guard {
-        fn drop(&mut self) {
-            loop {
-                std::thread::park();
-            }
-        }
+        // such pointers; objects and arrays outlive the call.
+        unsafe { ending::vectorcall(py, self.function.as_ptr(), arguments, count) }
+            .map(Bound::unbind)
     }
 }

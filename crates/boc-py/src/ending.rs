@@ -5,7 +5,7 @@
 //! is aborted where Rust does not expect that. So code that takes its time is called from here, where
 //! it is expected: the thread stops for good, as it does from 3.14 on.
 
-use pyo3::{Borrowed, ffi::PyObject, prelude::*};
+use pyo3::{ffi::PyObject, prelude::*};
 use std::{mem, ptr};
 
 unsafe extern "C-unwind" {
@@ -28,24 +28,36 @@ impl Drop for Guard {
     }
 }
 
-/// Calls a function.
-pub(crate) fn call<'py>(
+/// Calls an object.
+///
+/// # Safety
+///
+/// `callable` is a Python object; at `arguments` there are `count` pointers to more. All are alive
+/// during the call.
+pub(crate) unsafe fn vectorcall<'py>(
     py: Python<'py>,
-    function: Borrowed<'_, 'py, PyAny>,
-    arguments: &[Borrowed<'_, 'py, PyAny>],
+    callable: *mut PyObject,
+    arguments: *const *mut PyObject,
+    count: usize,
 ) -> PyResult<Bound<'py, PyAny>> {
-    // SAFETY: `Borrowed` is a pointer to a Python object, and a marker, so the slice is an array of
-    // such pointers. Objects and array outlive the call, which gives a new reference, or null with
-    // an exception set.
+    // SAFETY: passed on to the caller. The result is a new reference, or null with an exception set.
     unsafe {
         let guard = Guard;
-        let returned = PyObject_Vectorcall(
-            function.as_ptr(),
-            arguments.as_ptr().cast(),
-            arguments.len(),
-            ptr::null_mut(),
-        );
+        let returned = PyObject_Vectorcall(callable, arguments, count, ptr::null_mut());
         mem::forget(guard);
         Bound::from_owned_ptr_or_err(py, returned)
     }
+}
+
+/// Calls a function of this package.
+pub(crate) fn call<'py, const COUNT: usize>(
+    py: Python<'py>,
+    module: &str,
+    function: &str,
+    arguments: [&Bound<'py, PyAny>; COUNT],
+) -> PyResult<Bound<'py, PyAny>> {
+    let function = py.import(module)?.getattr(function)?;
+    let arguments = arguments.map(Bound::as_ptr);
+    // SAFETY: all are borrowed for the call.
+    unsafe { vectorcall(py, function.as_ptr(), arguments.as_ptr(), COUNT) }
 }

@@ -9,12 +9,14 @@
 //! - [`when`], [`signature`]: from the arguments of `when` to a behaviour;
 //! - [`pool`]: the worker threads, and which pool is in use;
 //! - [`travel`]: references that one thread makes and another one gives up;
+//! - [`ending`]: calls of Python code during which the interpreter may end;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`patience`]: waiting so that Ctrl-C is answered.
 
 mod behaviour;
 mod contents;
 mod cown;
+mod ending;
 mod patience;
 mod pool;
 mod signature;

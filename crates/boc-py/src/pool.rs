@@ -19,7 +19,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::patience::{self, Timeout};
+use crate::{
+    ending,
+    patience::{self, Timeout},
+};
 
 /// Workers that wait for threads: each is a Python thread that calls `run_worker`.
 #[pyclass(frozen, module = "boc._boc")]
@@ -94,7 +97,7 @@ pub(crate) fn with_executor<R>(
             ));
         }
         py.check_signals()?;
-        py.import("boc._runtime")?.call_method0("start")?;
+        ending::call(py, "boc._runtime", "start", [])?;
     }
 }
 

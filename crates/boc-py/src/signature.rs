@@ -10,6 +10,8 @@ use pyo3::{
 };
 use std::cell::RefCell;
 
+use crate::ending;
+
 /// What counts of a code object.
 #[derive(Clone, Copy)]
 struct Shape {
@@ -50,8 +52,7 @@ pub(crate) fn check(function: &Bound<'_, PyAny>, arguments: usize) -> PyResult<(
             kind.name()?
         )));
     }
-    function.py().import("boc._signature")?.call_method1("check", (function, arguments))?;
-    Ok(())
+    check_at_length(function, arguments)
 }
 
 fn check_function(function: &Bound<'_, PyFunction>, arguments: usize) -> PyResult<()> {
@@ -91,9 +92,12 @@ fn check_function(function: &Bound<'_, PyFunction>, arguments: usize) -> PyResul
             shape.positional
         )));
     }
-    if shape.keyword_only > 0 {
-        py.import("boc._signature")?.call_method1("check", (function, arguments))?;
-    }
+    if shape.keyword_only > 0 { check_at_length(function, arguments) } else { Ok(()) }
+}
+
+fn check_at_length(function: &Bound<'_, PyAny>, arguments: usize) -> PyResult<()> {
+    let arguments = arguments.into_pyobject(function.py())?;
+    ending::call(function.py(), "boc._signature", "check", [function, arguments.as_any()])?;
     Ok(())
 }
 

@@ -8,7 +8,7 @@
 //! the exception when the result goes. Python's finalisers run before that; so what a result holds
 //! is a Python object with `__del__`, of the class `boc._unseen.Unseen`.
 
-use pyo3::{PyTraverseError, PyVisit, exceptions::PyBaseException, intern, prelude::*};
+use pyo3::{PyTraverseError, PyVisit, exceptions::PyBaseException, prelude::*};
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
     atomic::{
@@ -16,6 +16,8 @@ use std::sync::{
         Ordering::{AcqRel, Acquire, Relaxed},
     },
 };
+
+use crate::ending;
 
 /// An exception that a body raised.
 #[pyclass(frozen, subclass, module = "boc._boc")]
@@ -32,9 +34,7 @@ impl Raised {
     /// An exception that is logged if nobody looks at it.
     pub(crate) fn remember(exception: Bound<'_, PyBaseException>) -> PyResult<Py<Self>> {
         let py = exception.py();
-        let unseen = py
-            .import(intern!(py, "boc._unseen"))
-            .and_then(|module| module.call_method1(intern!(py, "Unseen"), (&exception,)))
+        let unseen = ending::call(py, "boc._unseen", "Unseen", [exception.as_any()])
             .and_then(|unseen| Ok(unseen.cast_into::<Self>()?.unbind()));
         unseen.or_else(|error| {
             // The interpreter is on its way out, or out of memory.

@@ -115,14 +115,19 @@ impl Idle {
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
-    use crate::{runtime::parker::Parker, sync::Arc};
+    use crate::{raw::Signal, runtime::parker::Parker, sync::Arc};
     use loom::{sync::atomic::Ordering::Release, thread};
+
+    /// Work at this place keeps its worker until that at the next place was done, by another one.
+    const WAITS: usize = 2;
+    const WAITED_FOR: usize = 3;
 
     struct Shared {
         idle: Idle,
         parkers: Vec<Parker>,
-        /// Work that is visible, at two places that are not looked at in one instant.
-        work: [AtomicUsize; 2],
+        /// Work that is visible, at places that are not looked at in one instant.
+        work: [AtomicUsize; 4],
+        waited_for: Signal,
         /// Work that was done.
         done: AtomicUsize,
         /// No more work will come.
@@ -134,7 +139,8 @@ mod model {
             Arc::new(Self {
                 idle: Idle::new(),
                 parkers: (0..workers).map(|_| Parker::new()).collect(),
-                work: [AtomicUsize::new(0), AtomicUsize::new(0)],
+                work: [(); 4].map(|()| AtomicUsize::new(0)),
+                waited_for: Signal::new(),
                 done: AtomicUsize::new(0),
                 closed: AtomicUsize::new(0),
             })
@@ -155,22 +161,23 @@ mod model {
             self.work.iter().any(|place| place.load(Relaxed) > 0)
         }
 
-        fn take(&self) -> bool {
+        /// Takes a piece of work, and says where.
+        fn take(&self) -> Option<usize> {
             let take = |place: &AtomicUsize| {
                 place.fetch_update(SeqCst, Relaxed, |count| count.checked_sub(1)).is_ok()
             };
-            self.work.iter().any(take)
+            self.work.iter().position(take)
         }
 
-        /// As a worker searches and parks. `false` when there is nothing to come any more.
-        fn search(&self, worker: usize) -> bool {
+        /// As a worker searches and parks. `None` when there is nothing to come any more.
+        fn search(&self, worker: usize) -> Option<usize> {
             self.idle.start_searching();
             loop {
-                if self.take() {
+                if let Some(place) = self.take() {
                     if self.idle.stop_searching() && self.has_work() {
                         self.notify();
                     }
-                    return true;
+                    return Some(place);
                 }
                 self.idle.park(worker);
                 let closed = || self.closed.load(SeqCst) > 0;
@@ -179,13 +186,18 @@ mod model {
                 }
                 if closed() && !self.has_work() {
                     self.idle.stop_searching();
-                    return false;
+                    return None;
                 }
             }
         }
 
         fn work(&self, worker: usize, total: usize) {
-            while self.search(worker) {
+            while let Some(place) = self.search(worker) {
+                match place {
+                    WAITS => assert!(self.waited_for.wait(None)),
+                    WAITED_FOR => self.waited_for.set(),
+                    _ => (),
+                }
                 if self.done.fetch_add(1, SeqCst) + 1 == total {
                     self.closed.store(1, SeqCst);
                     fence(SeqCst);
@@ -239,9 +251,10 @@ mod model {
         check(Some(3), 1, &[&[0], &[1]]);
     }
 
-    /// Who pushes relies on a searcher that has just found something else, and stops.
+    /// Who pushes relies on a searcher that has just found something else, and stops; the other
+    /// worker is needed.
     #[test]
     fn pushing_against_the_last_searcher() {
-        check(Some(2), 2, &[&[0, 1]]);
+        check(Some(2), 2, &[&[WAITS, WAITED_FOR]]);
     }
 }

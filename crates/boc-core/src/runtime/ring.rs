@@ -194,6 +194,20 @@ mod model {
         });
     }
 
+    /// A thief whose view of the ring is older than that of the one who was faster.
+    #[test]
+    fn a_slow_thief() {
+        check(Some(3), |ring, seen| {
+            let thieves = [2, 1].map(|times| {
+                let ring = Arc::clone(&ring);
+                thread::spawn(move || (0..times).for_each(|_| steal(&ring)))
+            });
+            (0..2).for_each(|n| push(&ring, n, seen));
+            thieves.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_each_once(&ring, seen, 2);
+        });
+    }
+
     /// The owner goes once around the ring while the thief reads: what it read is not claimed.
     #[test]
     fn pushing_around_the_ring_against_stealing() {

@@ -43,9 +43,9 @@ fn callbacks_against_the_end() {
         // SAFETY: there are no cowns.
         let result = unsafe { raw::when(pump.executor(), &[], state, write) }.unwrap();
         let subscribe = || {
-            let (result, called, token) = (result.clone(), Arc::clone(&called), ledger.token());
+            let (result, called, ledger) = (result.clone(), Arc::clone(&called), ledger.clone());
             move || {
-                let ended = result.clone();
+                let (ended, token) = (result.clone(), ledger.token());
                 result.on_finished(move || {
                     assert_eq!(read(&ended), 7);
                     called.fetch_add(1, SeqCst);

@@ -11,9 +11,13 @@ fn two_producers_against_the_consumer() {
         let pump = Pump::new();
         let cown = ledger.log();
         let produce = |n| {
-            let (executor, cown) = (pump.executor().clone(), cown.clone());
+            let (executor, cown, ledger) = (pump.executor().clone(), cown.clone(), ledger.clone());
             move || {
-                executor.when(&cown, move |log| log.push(n));
+                let token = ledger.token();
+                executor.when(&cown, move |log| {
+                    log.push(n);
+                    drop(token);
+                });
             }
         };
         let others = [thread::spawn(produce(1)), thread::spawn(produce(2))];

@@ -69,15 +69,20 @@ fn scheduling_against_parking() {
     });
 }
 
-/// Two pieces of work, two workers: whoever was not woken is not needed.
+/// One behaviour waits for another one: while a worker sleeps, none that is ready has to wait for the
+/// worker of one that takes long.
 #[test]
-fn two_pieces_of_work_against_two_workers_that_park() {
+fn scheduling_against_the_last_searcher() {
     check(2, |ledger| {
         let runtime = runtime(2);
         let workers = [started_worker(&runtime), started_worker(&runtime)];
-        let [a, b] = ledger.logs();
-        let first = write(runtime.executor(), &a, ledger.token(), 1);
-        write(runtime.executor(), &b, ledger.token(), 2).wait().unwrap();
+        let (signal, token) = (Arc::new(Signal::new()), ledger.token());
+        let set = Arc::clone(&signal);
+        let first = runtime.when((), move |()| {
+            assert!(signal.wait(None));
+            drop(token);
+        });
+        runtime.when((), move |()| set.set());
         first.wait().unwrap();
         runtime.shutdown();
         workers.into_iter().for_each(|thread| thread.join().unwrap());
