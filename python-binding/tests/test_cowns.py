@@ -139,7 +139,7 @@ def test_the_context_manager_releases_after_an_exception() -> None:
 
 def test_acquiring_twice_is_refused() -> None:
     cown = Cown(1)
-    with cown, pytest.raises(RuntimeError, match="has acquired the cown already"):
+    with cown, pytest.raises(RuntimeError, match="holds the cown already"):
         cown.acquire()
 
 

@@ -186,7 +186,7 @@ class TestLogging:
         settle()
         assert len(logged(caplog)) == 1
 
-    @pytest.mark.parametrize("look", ["result", "unwrap", "exception", "value", "flag in a body"])
+    @pytest.mark.parametrize("look", ["result", "unwrap", "exception", "flag in a body"])
     def test_not_when_somebody_looked(
         self, caplog: pytest.LogCaptureFixture, look: str
     ) -> None:
@@ -200,13 +200,20 @@ class TestLogging:
                 result.unwrap()
         elif look == "exception":
             assert result.exception
-        elif look == "value":
-            assert isinstance(when(result)(lambda result: result.value).result(), ValueError)
         else:
             assert when(result)(lambda result: result.exception).result()
         del result
         settle()
         assert logged(caplog) == []
+
+    def test_when_a_body_takes_it_for_a_value(self, caplog: pytest.LogCaptureFixture) -> None:
+        result = when()(fails)
+        doubled = when(result)(lambda result: result.value * 2)
+        with pytest.raises(TypeError):
+            doubled.result()
+        del result, doubled
+        settle()
+        assert len(logged(caplog)) == 1
 
     def test_waiting_for_all_is_not_looking(self, caplog: pytest.LogCaptureFixture) -> None:
         result = when()(fails)

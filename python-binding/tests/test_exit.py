@@ -95,7 +95,7 @@ def source(state: str, ending: str = "") -> str:
 
 def test_what_was_queued_is_dropped_and_counted(program) -> None:
     done = program(source("queued"))
-    ends(done, 0, "behaviours were dropped, since the program ended before they started; call boc.wait()")
+    ends(done, 0, "behaviours dropped, since the program ended before they started")
 
 
 def test_nothing_is_said_when_nothing_is_left(program) -> None:

@@ -32,13 +32,28 @@ class TestWhatIsScheduledOver:
     @pytest.mark.parametrize("thing", NOT_COWNS.values(), ids=NOT_COWNS)
     def test_not_a_cown(self, thing) -> None:
         message = "can only schedule over cowns or sequences of cowns, but argument {} "
-        advice = ".*wrap it in a Cown, or pass it as a default value of the function"
+        advice = ".*; (wrap it in a Cown|pass the cowns themselves|write @when)"
         with pytest.raises(TypeError, match=message.format(1) + advice):
             when(thing)
         with pytest.raises(TypeError, match=message.format(2) + advice):
             when(Cown(1), thing)
         with pytest.raises(TypeError, match=message.format(1) + advice):
             whencall(lambda thing: None, [thing])
+
+    @pytest.mark.parametrize(
+        ("thing", "advice"),
+        [
+            (1, "wrap it in a Cown, or pass it as a default value of the function"),
+            ("text", "wrap it in a Cown, or pass it as a default value of the function"),
+            ({Cown(1)}, "pass the cowns themselves or a list of them, which cannot be nested"),
+            ([[Cown(1)]], "pass the cowns themselves or a list of them, which cannot be nested"),
+            (lambda: None, r"write @when\(cown, …\), with parentheses, above the function"),
+        ],
+        ids=["int", "str", "set", "nested list", "function"],
+    )
+    def test_the_message_says_what_to_do(self, thing, advice: str) -> None:
+        with pytest.raises(TypeError, match=advice):
+            when(thing)
 
     def test_the_message_names_the_type(self) -> None:
         with pytest.raises(TypeError, match="argument 2 is or contains an object of type dict"):
@@ -232,11 +247,11 @@ class TestWaitingInABody:
 
     def test_for_a_cown(self) -> None:
         cown = Cown(1)
-        for over in (), (cown,):
+        for acquire in cown.acquire, cown.__enter__:
             with pytest.raises(RuntimeError, match=r"acquire\(\) inside of a behaviour.*@when\("):
-                when(*over)(lambda *_: cown.acquire()).result()
-            with pytest.raises(RuntimeError, match=r"acquire\(\) inside of a behaviour"):
-                when(*over)(lambda *_: cown.__enter__()).result()
+                when()(lambda acquire=acquire: acquire()).result()
+            with pytest.raises(RuntimeError, match="holds the cown already"):
+                when(cown)(lambda _, acquire=acquire: acquire()).result()
 
     def test_start(self) -> None:
         with pytest.raises(RuntimeError, match=r"start\(\) inside of a behaviour"):

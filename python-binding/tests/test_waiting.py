@@ -57,7 +57,7 @@ def test_timeouts(waiting, gate: threading.Event) -> None:
     when(result)(lambda result: None)
     for elapsed in 0.05, 0, -1, float("-inf"):
         started = time.monotonic()
-        with pytest.raises(TimeoutError, match="2 behaviours were still running or waiting"):
+        with pytest.raises(TimeoutError, match="still running or waiting when the time ran out: 2"):
             waiting(elapsed)
         assert time.monotonic() - started >= elapsed
     gate.set()

@@ -118,7 +118,28 @@ pub(crate) struct Body<T> {
 /// one of `Arc`s.
 ///
 /// `Cown<T>` is `Send` and `Sync` when `T` is `Send`: the value moves between threads, one at a
-/// time.
+/// time. What must stay on its thread cannot be in a cown:
+///
+/// ```compile_fail,E0277
+/// boc_core::Cown::new(std::rc::Rc::new(1));
+/// ```
+///
+/// Neither the outcome of a behaviour nor anything else can take a reference to the value along:
+///
+/// ```compile_fail
+/// # use boc_core::{Cown, Runtime};
+/// # let runtime = Runtime::with_workers(1);
+/// let name = Cown::new(String::from("boc"));
+/// runtime.when(&name, |name| name.as_str());
+/// ```
+///
+/// ```compile_fail,E0521
+/// # use boc_core::{Cown, Runtime};
+/// # let runtime = Runtime::with_workers(1);
+/// let name = Cown::new(String::from("boc"));
+/// let (sender, receiver) = std::sync::mpsc::channel::<&'static mut String>();
+/// runtime.when(&name, move |name| sender.send(name).unwrap());
+/// ```
 pub struct Cown<T> {
     body: NonNull<Body<T>>,
     owns: PhantomData<T>,

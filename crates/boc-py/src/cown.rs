@@ -105,7 +105,8 @@ impl Cown {
         if !self.is_mine() {
             return Err(PyRuntimeError::new_err(
                 "the value of a cown can be used only by the behaviour that holds it: schedule one \
-                 with @when(cown), and use the value inside of it",
+                 with @when(cown), and use the value inside of it; for the result of a behaviour \
+                 there is also result()",
             ));
         }
         // SAFETY: this thread holds the cown, so nobody else reaches the contents; `f` does not
@@ -160,7 +161,6 @@ impl Cown {
     #[getter]
     fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.with_contents(|contents| {
-            contents.mark_seen();
             contents.value.as_ref().map_or_else(|| py.None(), |value| value.clone_ref(py))
         })
     }
@@ -211,10 +211,12 @@ impl Cown {
 
     /// Waits until the calling thread holds the cown. Not inside of a behaviour.
     fn acquire(&self, py: Python<'_>) -> PyResult<()> {
-        refuse_inside_behaviour("acquire()", "name the cown in @when(…)")?;
         if self.is_mine() {
-            return Err(PyRuntimeError::new_err("this thread has acquired the cown already"));
+            return Err(PyRuntimeError::new_err(
+                "this thread holds the cown already, by its behaviour or by acquire(): use its value",
+            ));
         }
+        refuse_inside_behaviour("acquire()", "name the cown in @when(…)")?;
         let claim = self.take_place();
         patience::wait(py, None, |until| claim.wait(until))?;
         *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);

@@ -192,7 +192,7 @@ impl Pool {
         }
         let left = self.runtime.in_flight();
         Err(PyTimeoutError::new_err(format!(
-            "{left} behaviours were still running or waiting when the time ran out"
+            "behaviours still running or waiting when the time ran out: {left}"
         )))
     }
 

@@ -133,9 +133,16 @@ fn sequence<'py>(argument: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'py, PyL
 fn wrong_argument(index: usize, argument: &Bound<'_, PyAny>) -> PyErr {
     let kind = argument.get_type();
     let kind = kind.name().map_or_else(|_| "?".to_owned(), |name| name.to_string());
+    let hint = if argument.is_callable() {
+        "write @when(cown, …), with parentheses, above the function"
+    } else if argument.try_iter().is_ok() && !argument.is_instance_of::<PyString>() {
+        "pass the cowns themselves or a list of them, which cannot be nested"
+    } else {
+        "wrap it in a Cown, or pass it as a default value of the function"
+    };
     PyTypeError::new_err(format!(
         "can only schedule over cowns or sequences of cowns, but argument {} is or contains an \
-         object of type {kind}; wrap it in a Cown, or pass it as a default value of the function",
+         object of type {kind}; {hint}",
         index + 1
     ))
 }

@@ -251,7 +251,7 @@ def _at_exit() -> None:
         dropped = cancelled() - cancelled_before
         if dropped:
             _log.warning(
-                "%d behaviours were dropped, since the program ended before they started; call "
+                "behaviours dropped, since the program ended before they started: %d; call "
                 "boc.wait() at its end to let them run",
                 dropped,
             )

@@ -1,6 +1,6 @@
 //! Reference counts of cowns, of handles to results too.
 
-use boc_core::ExecutorRef;
+use boc_core::{ExecutorRef, Pump};
 use loom::thread;
 
 use crate::model::check;
@@ -51,13 +51,11 @@ fn a_value_that_was_written_is_dropped_by_another_thread() {
 #[test]
 fn a_handle_is_dropped_while_the_behaviour_runs() {
     check(None, |ledger| {
-        let cown = ledger.log();
-        let handle = {
-            let token = ledger.token();
-            ExecutorRef::inline().when(&cown, move |_| token)
-        };
-        let other = thread::spawn(move || drop(handle));
-        drop(cown);
+        let pump = Pump::new();
+        let token = ledger.token();
+        let handle = pump.executor().when((), move |()| token);
+        let other = thread::spawn(move || assert!(pump.run_one()));
+        drop(handle);
         other.join().unwrap();
     });
 }

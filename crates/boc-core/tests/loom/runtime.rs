@@ -208,6 +208,24 @@ fn quiescence_against_the_last_end() {
     });
 }
 
+/// A behaviour that was counted in by a thread that is no worker is counted out by it as well, since
+/// its request is refused.
+#[test]
+fn quiescence_against_an_end_outside() {
+    check(3, |ledger| {
+        let runtime = runtime(1);
+        let other = {
+            let (executor, cown, token) =
+                (runtime.executor().clone(), ledger.log(), ledger.token());
+            thread::spawn(move || {
+                assert!(executor.try_when((&cown, &cown), move |_| drop(token)).is_err());
+            })
+        };
+        runtime.quiesce(None).unwrap();
+        other.join().unwrap();
+    });
+}
+
 /// One of the two behaviours ends on each worker, at the same time.
 #[test]
 fn quiescence_against_ends_on_two_workers() {
