@@ -180,12 +180,12 @@ mod model {
     }
 
     impl Request {
-        fn new(name: usize, cowns: &[&Arc<Cown>]) -> Self {
+        fn new(name: usize, cowns: Vec<Arc<Cown>>) -> Self {
             Self {
                 name,
-                cowns: cowns.iter().map(|cown| Arc::clone(cown)).collect(),
                 slots: cowns.iter().map(|cown| Slot::new(NonNull::from(&cown.header))).collect(),
                 pending: AtomicU32::new(cowns.len() as u32 + 1),
+                cowns,
             }
         }
 
@@ -237,8 +237,9 @@ mod model {
                 .iter()
                 .enumerate()
                 .map(|(name, wanted)| {
-                    let wanted: Vec<_> = wanted.iter().map(|cown| &cowns[*cown]).collect();
-                    Arc::new(Request::new(name, &wanted))
+                    let wanted: Vec<_> =
+                        wanted.iter().map(|cown| Arc::clone(&cowns[*cown])).collect();
+                    Arc::new(Request::new(name, wanted))
                 })
                 .collect();
             let schedule = |request: &Arc<Request>| {

@@ -316,8 +316,11 @@ impl Shared {
             None => None,
         });
         accepted.unwrap_or_else(|| {
-            // Counted first, so that a runtime that drains either sees it, or is seen.
+            // Counted first, so that a runtime that ends either sees it, by the fence in `in_flight`,
+            // or is seen. That takes SeqCst for both accesses, which the checker has for fences only.
             self.outside.scheduled.fetch_add(1, SeqCst);
+            #[cfg(loom)]
+            fence(SeqCst);
             let open = self.stage() == stage::OPEN;
             if !open {
                 self.end_outside();

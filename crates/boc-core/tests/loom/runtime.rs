@@ -208,6 +208,28 @@ fn quiescence_against_the_last_end() {
     });
 }
 
+/// There is no instant without anything in flight, since a behaviour schedules the next one before it
+/// ends.
+#[test]
+fn quiescence_against_a_nested_behaviour() {
+    check(3, |ledger| {
+        let runtime = runtime(1);
+        let worker = worker(&runtime);
+        let cown = ledger.log();
+        let (inner, token) = (cown.clone(), ledger.token());
+        runtime.when((), move |()| {
+            when(&inner, move |log| {
+                log.push(1);
+                drop(token);
+            });
+        });
+        runtime.quiesce(None).unwrap();
+        assert_eq!(entries(&cown), [1]);
+        runtime.shutdown();
+        worker.join().unwrap();
+    });
+}
+
 /// A behaviour that was counted in by a thread that is no worker is counted out by it as well, since
 /// its request is refused.
 #[test]
@@ -279,6 +301,31 @@ fn a_cown_shared_with_another_executor_against_shutdown_now() {
         drop(runtime);
         assert!(ran(other.join().unwrap()));
         assert!(!ran(handle));
+        assert_eq!(entries(&cown), [2]);
+    });
+}
+
+/// A behaviour that is counted in while the runtime ends, and that has to wait for a cown of another
+/// executor: what it needs of the runtime stays until it has ended.
+#[test]
+fn scheduling_behind_another_executor_against_the_end() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let cown = ledger.log();
+        let holder = {
+            let (cown, token) = (cown.clone(), ledger.token());
+            thread::spawn(move || write(&ExecutorRef::inline(), &cown, token, 2))
+        };
+        let scheduler = {
+            let (executor, cown) = (runtime.executor().clone(), cown.clone());
+            let token = ledger.token();
+            thread::spawn(move || write(&executor, &cown, token, 1))
+        };
+        drop(runtime);
+        // Each may be behind the other.
+        let (held, late) = (holder.join().unwrap(), scheduler.join().unwrap());
+        assert!(ran(held));
+        assert!(!ran(late));
         assert_eq!(entries(&cown), [2]);
     });
 }
