@@ -11,9 +11,12 @@ use core::{ptr, ptr::NonNull};
 use crate::{
     behaviour::Behaviour,
     executor::Ready,
-    sync::atomic::{
-        AtomicBool, AtomicPtr,
-        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    sync::{
+        Apart,
+        atomic::{
+            AtomicBool, AtomicPtr,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -44,11 +47,11 @@ impl Link {
 /// Behaviours that are ready, in the order in which they were pushed.
 pub(crate) struct Queue {
     /// Where the next one is appended.
-    newest: AtomicPtr<Link>,
+    newest: Apart<AtomicPtr<Link>>,
     /// Where the next one is taken. Written by the consumer only.
-    oldest: AtomicPtr<Link>,
+    oldest: Apart<AtomicPtr<Link>>,
     /// Set while a thread is the consumer.
-    consumed: AtomicBool,
+    consumed: Apart<AtomicBool>,
     /// A link of no behaviour, which keeps the queue from ever having no end to append to. From a
     /// `Box`, since the queue may move and the stub may not.
     stub: NonNull<Link>,
@@ -86,9 +89,9 @@ impl Queue {
     pub(crate) fn new() -> Self {
         let stub = NonNull::from(Box::leak(Box::new(Link::new())));
         Self {
-            newest: AtomicPtr::new(stub.as_ptr()),
-            oldest: AtomicPtr::new(stub.as_ptr()),
-            consumed: AtomicBool::new(false),
+            newest: Apart(AtomicPtr::new(stub.as_ptr())),
+            oldest: Apart(AtomicPtr::new(stub.as_ptr())),
+            consumed: Apart(AtomicBool::new(false)),
             stub,
         }
     }
@@ -331,7 +334,7 @@ mod model {
                 }
             };
             let other = Arc::clone(&queue);
-            let other = thread::spawn(move || consume(&other));
+            let other = thread::spawn(move || (0..2).for_each(|_| consume(&other)));
             consume(&queue);
             other.join().unwrap();
             while !queue.is_empty() {

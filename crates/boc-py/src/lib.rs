@@ -39,3 +39,8 @@ mod _boc {
         when::{when, whencall},
     };
 }
+
+/// A behaviour is allocated by the thread that schedules it and freed by the worker that ran it; the
+/// C library's allocator takes a lock for that which both want all the time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

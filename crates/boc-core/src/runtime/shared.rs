@@ -31,7 +31,7 @@ use crate::{
     mpsc::{Chain, Queue},
     signal::wait_on,
     sync::{
-        Arc, Condvar, Mutex,
+        Apart, Arc, Condvar, Mutex,
         atomic::{
             AtomicBool, AtomicU8, AtomicU64, AtomicUsize,
             Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -53,15 +53,16 @@ pub(super) mod stage {
 }
 
 pub(super) struct Shared {
+    /// Read for each behaviour, and hardly ever written: `stage` and `workers`, `waiting`.
     stage: AtomicU8,
     pub(super) workers: Vec<WorkerState>,
-    /// Ready behaviours from threads that are no workers, and what the rings had no room for.
-    pub(super) injector: Queue,
-    pub(super) idle: Idle,
-    /// Behaviours counted by threads that are no workers.
-    outside: Counts,
     /// Threads in [`Shared::wait_until_quiescent`].
     waiting: AtomicUsize,
+    /// Ready behaviours from threads that are no workers, and what the rings had no room for.
+    pub(super) injector: Queue,
+    pub(super) idle: Apart<Idle>,
+    /// Behaviours counted by threads that are no workers.
+    outside: Apart<Counts>,
     quiescence: Mutex<()>,
     quiescent: Condvar,
     /// Threads that are workers now.
@@ -70,8 +71,7 @@ pub(super) struct Shared {
     keepalive: Mutex<Option<Arc<Shared>>>,
 }
 
-/// What others may see of a worker. Aligned so that two workers do not share a cache line (128:
-/// processors fetch lines in pairs).
+/// What others may see of a worker.
 #[repr(align(128))]
 pub(super) struct WorkerState {
     pub(super) ring: Ring,
@@ -117,10 +117,10 @@ impl Shared {
         let shared = Arc::new(Self {
             stage: AtomicU8::new(stage::OPEN),
             workers: (0..workers).map(worker).collect(),
-            injector: Queue::new(),
-            idle: Idle::new(),
-            outside: Counts::new(),
             waiting: AtomicUsize::new(0),
+            injector: Queue::new(),
+            idle: Apart(Idle::new()),
+            outside: Apart(Counts::new()),
             quiescence: Mutex::new(()),
             quiescent: Condvar::new(),
             active: Mutex::new(0),
@@ -156,7 +156,7 @@ impl Shared {
         // A thread that counts a behaviour in and then looks at the stage, and one that sets the stage
         // and then counts: at least one sees the other.
         fence(SeqCst);
-        let all = || self.workers.iter().map(|worker| &worker.counts).chain([&self.outside]);
+        let all = || self.workers.iter().map(|worker| &worker.counts).chain([&*self.outside]);
         // Acquire, both: see above. Wrapping, like the counters.
         let ended = all().fold(0, |sum: usize, c| sum.wrapping_add(c.ended.load(Acquire)));
         let scheduled = all().fold(0, |sum: usize, c| sum.wrapping_add(c.scheduled.load(Acquire)));
