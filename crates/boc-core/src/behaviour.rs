@@ -18,7 +18,7 @@
 //!    [`Ready`].
 //! 3. [`Ready::run`] calls the closure, or dropping the `Ready` drops the closure uncalled; either
 //!    way the state S learns the outcome.
-//! 4. [`conclude`] releases the cowns, tells who waits for the completion, tells the executor, and
+//! 4. [`crate::conclusion`] releases the cowns, tells who waits for the completion, tells the executor, and
 //!    gives up the reference of the run. The memory goes with the last reference to the result.
 
 use alloc::alloc::{alloc, dealloc, handle_alloc_error};
@@ -32,34 +32,48 @@ use core::{
 use crate::{
     completion::Completion,
     cown::{self, Header},
-    executor::{Ready, Seat},
+    executor::Seat,
     mpsc::Link,
     outcome::{State, contain, swallow},
-    slot::Slot,
-    sync::atomic::{AtomicU32, Ordering::AcqRel},
+    slot::{Mode, Slot, Status},
+    sync::atomic::{
+        AtomicU32,
+        Ordering::{AcqRel, Acquire, Relaxed},
+    },
 };
 
 /// What every behaviour has, whatever its closure and result.
 #[repr(C)]
 pub(crate) struct Behaviour {
-    /// For the queue of an executor, or the list in [`conclude`]. Belongs to who owns the `Ready`.
+    /// For the queue of an executor, or the list in [`crate::conclusion`]. Belongs to who owns the `Ready`.
     pub(crate) link: Link,
-    /// How many of the slots are not held yet; one too high until all of them are published, so
-    /// that no predecessor's release can start the behaviour before.
-    pending: AtomicU32,
+    /// In the bits of [`COUNT`] how many of the slots are not held yet; one too high until all of
+    /// them are published, so that no predecessor's release can start the behaviour before. In the
+    /// others, how far it has come.
+    pub(crate) pending: AtomicU32,
     slot_count: u32,
     vtable: &'static VTable,
-    executor: Seat,
+    pub(crate) executor: Seat,
     /// Who wants to know when the behaviour has ended.
     pub(crate) completion: Completion,
     /// The place in the queue of its own result, which it holds from the start.
-    own: Slot,
+    pub(crate) own: Status,
 }
+
+/// In [`Behaviour::pending`]: what the behaviour still waits for.
+pub(crate) const COUNT: u32 = STARTED - 1;
+/// The closure was taken out to be called, or to be dropped by the executor. Not set where nobody
+/// could look.
+pub(crate) const STARTED: u32 = 1 << 30;
+/// The closure was taken out by [`cancel`], which has told those who wait for the result.
+pub(crate) const CANCELLED: u32 = 1 << 31;
 
 /// What depends on the types of closure and state.
 struct VTable {
     /// Where the slots start, in bytes from the start of the behaviour.
     slots: usize,
+    /// Where the result is, likewise.
+    result: usize,
     /// Calls the closure.
     invoke: unsafe fn(NonNull<Behaviour>),
     /// Drops the closure uncalled.
@@ -80,8 +94,14 @@ pub(crate) const fn result_offset<S>() -> usize {
 }
 
 impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
-    const VTABLE: VTable =
-        VTable { slots: Self::layout(0).1, invoke: Self::invoke, cancel: Self::cancel };
+    const VTABLE: VTable = VTable {
+        slots: Self::layout(0).1,
+        result: offset_of!(Self, result),
+        invoke: Self::invoke,
+        cancel: Self::cancel,
+    };
+
+    const RESULT: cown::VTable = cown::VTable { drop_value: Self::drop_state, free: Self::free };
 
     /// Layout of a behaviour with `slots` slots, and where they start.
     const fn layout(slots: usize) -> (Layout, usize) {
@@ -125,33 +145,42 @@ impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
         swallow(|| drop(work));
     }
 
-    /// Drops the state and frees the memory.
+    /// The frame that a result is in.
     ///
     /// # Safety
     ///
-    /// `header` is that of a frame of this type, which has ended, and nobody else refers to it.
-    unsafe fn destroy(header: NonNull<Header>) {
-        /// Frees the memory also if the state's destructor panics.
-        struct Memory(NonNull<u8>, Layout);
-        impl Drop for Memory {
-            fn drop(&mut self) {
-                // SAFETY: allocated with this layout by `allocate`, and not used any more.
-                unsafe { dealloc(self.0.as_ptr(), self.1) };
-            }
-        }
+    /// `header` is that of a frame of this type.
+    unsafe fn of(header: NonNull<Header>) -> *mut Self {
         // SAFETY: the header is that of the field `result` of a `Frame`, and the pointer may
         // reach the whole allocation, because it was derived from the pointer to it.
-        let behaviour = unsafe { header.byte_sub(offset_of!(Self, result)).cast::<Behaviour>() };
-        let frame = behaviour.cast::<Self>().as_ptr();
-        // SAFETY: no reference is left, so this thread has it to itself. The closure is gone
-        // already; slots and the other fields need no destructor outside of the model checker.
+        unsafe { header.byte_sub(offset_of!(Self, result)) }.cast().as_ptr()
+    }
+
+    /// # Safety
+    ///
+    /// As for [`cown::VTable`]; the header is that of a frame of this type, which has ended.
+    unsafe fn drop_state(header: NonNull<Header>) {
+        // SAFETY: no reference is left, so this thread has the state to itself.
+        unsafe { (*Self::of(header)).result.value.get().drop_in_place() };
+    }
+
+    /// # Safety
+    ///
+    /// As for `drop_state`, and the state is gone.
+    unsafe fn free(header: NonNull<Header>) {
+        // SAFETY: nobody refers to the frame, which was allocated with this layout by `allocate`.
+        // Closure and state are gone already; slots and header need no destructor outside of the
+        // model checker.
         unsafe {
+            let frame = Self::of(header);
             let slots = (*frame).head.slot_count as usize;
-            let _memory = Memory(behaviour.cast(), Self::layout(slots).0);
             #[cfg(loom)]
-            Behaviour::slots(behaviour).drop_in_place();
+            {
+                Behaviour::slots(NonNull::new_unchecked(frame).cast()).drop_in_place();
+                header.drop_in_place();
+            }
             (&raw mut (*frame).head).drop_in_place();
-            (&raw mut (*frame).result).drop_in_place();
+            dealloc(frame.cast(), Self::layout(slots).0);
         }
     }
 }
@@ -186,7 +215,6 @@ impl Behaviour {
         // SAFETY: the memory is fresh and large enough; all pointers stay inside of it and carry
         // the provenance of the whole.
         unsafe {
-            let result = NonNull::new_unchecked(&raw mut (*frame).result).cast::<Header>();
             let own = &raw mut (*frame).head.own;
             (&raw mut (*frame).head).write(Behaviour {
                 link: Link::new(),
@@ -195,13 +223,14 @@ impl Behaviour {
                 vtable: const { &Frame::<S, F>::VTABLE },
                 executor,
                 completion: Completion::new(),
-                own: Slot::holding(result),
+                own: Status::holding(),
             });
-            let header = Header::new(own, 2, Frame::<S, F>::destroy);
+            // One reference for the caller, one for the run.
+            let header = Header::new(own, 2, const { &Frame::<S, F>::RESULT });
             (&raw mut (*frame).result).write(cown::Body { header, value: UnsafeCell::new(state) });
             (&raw mut (*frame).work).write(UnsafeCell::new(ManuallyDrop::new(work)));
             let next = memory.byte_add(offset).cast::<Slot>();
-            let mut slots = SlotWriter { next, end: next.add(count) };
+            let mut slots = SlotWriter { behaviour, next, end: next.add(count) };
             fill(&mut slots);
             assert!(slots.next == slots.end, "a request names as many cowns as it counts");
         }
@@ -223,203 +252,119 @@ impl Behaviour {
     }
 
     /// Takes `count` from what the behaviour still waits for. Says whether that was all: then the
-    /// caller owns the behaviour, and hands it to its executor.
+    /// caller owns the behaviour, and hands it to its executor, or concludes it if it was cancelled.
     ///
     /// # Safety
     ///
-    /// The caller obtained `count` of the cowns for the behaviour (the extra one counts as one).
-    /// If the answer is `false`, the caller does not touch the behaviour any more.
+    /// The caller obtained `count` of what the behaviour waits for. If the answer is `false`, the
+    /// caller does not touch the behaviour any more.
     pub(crate) unsafe fn resolve(this: NonNull<Behaviour>, count: u32) -> bool {
         // Release: what this thread's holder wrote into the cown happens before the behaviour.
         // Acquire: for the last one, who starts the behaviour after all those writes.
         // SAFETY: the behaviour cannot start, so cannot end, before this subtraction.
-        unsafe { this.as_ref() }.pending.fetch_sub(count, AcqRel) == count
+        unsafe { this.as_ref() }.pending.fetch_sub(count, AcqRel) & COUNT == count
     }
 
-    /// Runs the closure; the outcome goes to the state.
+    /// Takes the right to call or drop the closure. If [`cancel`] was faster, `Err` says whether the
+    /// caller has to conclude the behaviour, as in `resolve`.
     ///
     /// # Safety
     ///
-    /// The caller owns the behaviour: `pending` is zero, and neither this nor `cancel` was called.
-    pub(crate) unsafe fn invoke(this: NonNull<Behaviour>) {
+    /// The caller owns the behaviour, which waits for nothing.
+    unsafe fn claim(this: NonNull<Behaviour>) -> Result<(), bool> {
+        // SAFETY: owned by the caller.
+        unsafe {
+            let pending = &this.as_ref().pending;
+            let started = if Behaviour::result(this).as_ref().is_only_reference(1) {
+                // Nobody has a handle to cancel it with, and if somebody had, that is seen.
+                pending.load(Relaxed) & CANCELLED == 0
+            } else {
+                // Acquire, if it fails: see what `cancel` did.
+                pending.compare_exchange(0, STARTED, Relaxed, Acquire).is_ok()
+            };
+            if started { Ok(()) } else { Err(Behaviour::resolve(this, 1)) }
+        }
+    }
+
+    /// Runs the closure; the outcome goes to the state. Says whether the caller has to conclude the
+    /// behaviour; if not, it does not touch it any more.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the behaviour: it waits for nothing, and neither this nor `abandon` was
+    /// called.
+    #[must_use]
+    pub(crate) unsafe fn invoke(this: NonNull<Behaviour>) -> bool {
         // SAFETY: the vtable is that of the frame's type.
-        unsafe { (this.as_ref().vtable.invoke)(this) };
+        unsafe {
+            match Behaviour::claim(this) {
+                Ok(()) => (this.as_ref().vtable.invoke)(this),
+                Err(conclude) => return conclude,
+            }
+        }
+        true
+    }
+
+    /// Drops the closure uncalled; the state learns that. The answer is as for `invoke`.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Behaviour::invoke`].
+    #[must_use]
+    pub(crate) unsafe fn abandon(this: NonNull<Behaviour>) -> bool {
+        // SAFETY: the vtable is that of the frame's type.
+        unsafe {
+            match Behaviour::claim(this) {
+                Ok(()) => Behaviour::drop_closure(this),
+                Err(conclude) => return conclude,
+            }
+        }
+        true
     }
 
     /// Drops the closure uncalled; the state learns that.
     ///
     /// # Safety
     ///
-    /// As for [`Behaviour::invoke`].
-    pub(crate) unsafe fn cancel(this: NonNull<Behaviour>) {
+    /// The closure is there, and the caller's, and so is the state.
+    pub(crate) unsafe fn drop_closure(this: NonNull<Behaviour>) {
         // SAFETY: the vtable is that of the frame's type.
         unsafe { (this.as_ref().vtable.cancel)(this) };
+    }
+
+    /// The header of the result.
+    ///
+    /// # Safety
+    ///
+    /// The behaviour is alive.
+    pub(crate) unsafe fn result(this: NonNull<Behaviour>) -> NonNull<Header> {
+        // SAFETY: the result is in the same allocation.
+        unsafe { this.byte_add(this.as_ref().vtable.result).cast() }
+    }
+
+    pub(crate) fn was_cancelled(&self) -> bool {
+        // Relaxed: whoever set it happened before the caller became the owner.
+        self.pending.load(Relaxed) & CANCELLED != 0
     }
 }
 
 /// Fills the slots of a new behaviour.
 pub(crate) struct SlotWriter {
+    behaviour: NonNull<Behaviour>,
     next: NonNull<Slot>,
     end: NonNull<Slot>,
 }
 
 impl SlotWriter {
-    /// The next slot is one for `cown`, to which it gets a reference of its own.
+    /// The next slot is one for `cown`.
     ///
-    /// # Safety
-    ///
-    /// The caller keeps the cown alive meanwhile.
-    pub(crate) unsafe fn push(&mut self, cown: NonNull<Header>) {
+    /// The caller keeps the cown alive until the behaviour has entered its queues, or is given up.
+    pub(crate) fn push(&mut self, cown: NonNull<Header>, mode: Mode) {
         assert!(self.next != self.end, "a request names as many cowns as it counts");
-        // SAFETY: the caller keeps the cown alive, and there is room for the slot.
+        // SAFETY: there is room for the slot.
         unsafe {
-            Header::retain(cown);
-            self.next.write(Slot::new(cown));
+            self.next.write(Slot::new(cown, mode, self.behaviour));
             self.next = self.next.add(1);
         }
-    }
-}
-
-/// Releases what a behaviour holds, after it ran or was cancelled, and gives it up.
-///
-/// Successors that become ready go to their executors. One that its executor refuses is cancelled
-/// and concluded in turn, in a loop: a long queue behind a stopped runtime takes no deep stack.
-///
-/// # Safety
-///
-/// The caller owns the behaviour, and has called `invoke` or `cancel`.
-pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
-    let mut refused = Refused(Some(behaviour));
-    while let Some(current) = refused.pop() {
-        // SAFETY: owned by the caller, or by this loop if it was refused. Each slot is released
-        // once, while the behaviour holds its cown, which the slot's reference keeps alive.
-        unsafe {
-            let slots = Behaviour::slots(current).as_ref();
-            slots.iter().for_each(|slot| release(NonNull::from(slot), &mut refused));
-            // Only now, since the end of a value may take long.
-            slots.iter().for_each(|slot| drop_reference(slot.cown));
-            end(current, &mut refused);
-        }
-    }
-}
-
-/// Cancels a behaviour that has entered no queue.
-///
-/// # Safety
-///
-/// The caller has just allocated it.
-pub(crate) unsafe fn give_up(behaviour: NonNull<Behaviour>) {
-    let mut refused = Refused(None);
-    // SAFETY: the caller owns the behaviour; it holds no cowns, so only references go. Nobody else
-    // has the result yet, so nobody waits for it, and nothing becomes ready.
-    unsafe {
-        Behaviour::cancel(behaviour);
-        for slot in Behaviour::slots(behaviour).as_ref() {
-            drop_reference(slot.cown);
-        }
-        end(behaviour, &mut refused);
-    }
-}
-
-/// The last part of a behaviour's life: the result is released, the waiting are told, the reference
-/// of the run goes.
-///
-/// # Safety
-///
-/// The caller owns the behaviour, which has released its cowns, and gives it up.
-unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
-    // SAFETY: alive by the reference of the run, which is given up last.
-    unsafe {
-        let head = behaviour.as_ref();
-        let (result, executor) = (head.own.cown, head.executor);
-        release(NonNull::from(&head.own), refused);
-        head.completion.complete();
-        drop_reference(result);
-        // After all else, so that a quiescent executor has dropped what its behaviours referred to.
-        swallow(|| executor.end());
-    }
-}
-
-/// Gives up a reference to a cown. A value whose destructor panics must not keep what comes next
-/// from being done.
-///
-/// # Safety
-///
-/// As for [`Header::release`].
-unsafe fn drop_reference(cown: NonNull<Header>) {
-    // SAFETY: passed on to the caller.
-    swallow(|| unsafe { Header::release(cown) });
-}
-
-/// Releases one slot, and hands the successor to its executor if that was all it waited for.
-///
-/// # Safety
-///
-/// As for [`Slot::release`].
-unsafe fn release(slot: NonNull<Slot>, refused: &mut Refused) {
-    // SAFETY: passed on to the caller; a resolved behaviour belongs to who resolved it.
-    unsafe {
-        if let Some(next) = Slot::release(slot)
-            && Behaviour::resolve(next, 1)
-        {
-            dispatch(next, refused);
-        }
-    }
-}
-
-/// Hands a behaviour that holds all its cowns to its executor; cancels it if that refuses.
-///
-/// # Safety
-///
-/// The caller owns the behaviour, which has neither run nor been cancelled.
-unsafe fn dispatch(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
-    // SAFETY: the caller owns the behaviour; the seat is copied out because the behaviour may be
-    // gone when `execute` returns.
-    unsafe {
-        let executor = behaviour.as_ref().executor;
-        // An executor that panics has taken the behaviour, or cancelled it by dropping it.
-        if let Ok(Err(ready)) = contain(|| executor.execute(Ready::new(behaviour))) {
-            let behaviour = ready.into_inner();
-            Behaviour::cancel(behaviour);
-            refused.push(behaviour);
-        }
-    }
-}
-
-/// Starts a behaviour that holds all its cowns, on the thread that has just obtained the last one.
-///
-/// # Safety
-///
-/// As for [`dispatch`].
-pub(crate) unsafe fn start(behaviour: NonNull<Behaviour>) {
-    let mut refused = Refused(None);
-    // SAFETY: passed on to the caller.
-    unsafe {
-        dispatch(behaviour, &mut refused);
-        if let Some(behaviour) = refused.pop() {
-            conclude(behaviour);
-        }
-    }
-}
-
-/// A list of behaviours that were refused, linked through themselves.
-struct Refused(Option<NonNull<Behaviour>>);
-
-impl Refused {
-    /// # Safety
-    ///
-    /// The caller owns the behaviour and gives it to the list.
-    unsafe fn push(&mut self, behaviour: NonNull<Behaviour>) {
-        // SAFETY: owned, so nobody else uses the link.
-        unsafe { behaviour.as_ref() }.link.set(self.0.map(NonNull::cast));
-        self.0 = Some(behaviour);
-    }
-
-    fn pop(&mut self) -> Option<NonNull<Behaviour>> {
-        let behaviour = self.0?;
-        // SAFETY: the list owns its behaviours; the link was set by `push`, or is null in a
-        // behaviour that came from an executor's queue.
-        self.0 = unsafe { behaviour.as_ref() }.link.take().map(NonNull::cast);
-        Some(behaviour)
     }
 }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::{
     executor::{Executor, ExecutorRef, Ready},
-    raw::{self, CownPtr, DuplicateCown},
+    raw::{self, Access, DuplicateCown},
     signal::wait_on,
     sync::{Arc, Condvar, Mutex, lock},
 };
@@ -55,7 +55,7 @@ impl Executor for Turn {
 /// # Safety
 ///
 /// All cowns are alive during the call.
-pub unsafe fn claim(cowns: &[CownPtr]) -> Result<Claim, DuplicateCown> {
+pub unsafe fn claim(cowns: &[Access]) -> Result<Claim, DuplicateCown> {
     let turn = Arc::new(Turn { state: Mutex::new(State::Waiting), changed: Condvar::new() });
     let executor = ExecutorRef::from(Arc::clone(&turn));
     // SAFETY: passed on to the caller.

@@ -1,67 +1,105 @@
 //! Cowns: data that only the behaviour which holds it can reach.
 
 use alloc::boxed::Box;
-use core::{cell::UnsafeCell, fmt, marker::PhantomData, ptr::NonNull};
+use core::{cell::UnsafeCell, fmt, marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 
 use crate::{
-    slot::Slot,
+    readers::Readers,
+    slot::Status,
     sync::atomic::{
-        AtomicPtr, AtomicUsize,
-        Ordering::{Acquire, Relaxed, Release},
+        AtomicPtr, AtomicU32,
+        Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
 };
 
 /// What every cown has, whatever it holds. Behaviours know their cowns by this alone.
-#[repr(C)]
+#[repr(C, align(8))]
 pub(crate) struct Header {
-    /// The last slot in the queue of this cown; null when nobody holds it. See [`crate::slot`].
-    pub(crate) tail: AtomicPtr<Slot>,
-    /// Strong references: handles, and slots of behaviours that have not released the cown yet.
-    refs: AtomicUsize,
-    /// Drops the value and frees the memory.
-    destroy: unsafe fn(NonNull<Header>),
+    /// The last slot in the queue of this cown; null when nobody stands in it. See [`crate::slot`].
+    pub(crate) tail: AtomicPtr<Status>,
+    pub(crate) readers: Readers,
+    /// Strong references: handles, behaviours that read the cown, and one for its queue while that
+    /// is not empty, which keeps the cown for all that stand in it.
+    strong: AtomicU32,
+    /// Weak references, and one for all the strong ones together. Zero as long as there has never
+    /// been a weak one.
+    weak: AtomicU32,
+    vtable: &'static VTable,
+}
+
+/// What depends on the type of a cown's value, and on what it was allocated as part of.
+pub(crate) struct VTable {
+    /// Drops the value.
+    pub(crate) drop_value: unsafe fn(NonNull<Header>),
+    /// Frees the memory, which holds no value any more.
+    pub(crate) free: unsafe fn(NonNull<Header>),
 }
 
 impl Header {
-    pub(crate) fn new(tail: *mut Slot, refs: usize, destroy: unsafe fn(NonNull<Header>)) -> Self {
-        Self { tail: AtomicPtr::new(tail), refs: AtomicUsize::new(refs), destroy }
+    pub(crate) fn new(tail: *mut Status, strong: u32, vtable: &'static VTable) -> Self {
+        Self {
+            tail: AtomicPtr::new(tail),
+            readers: Readers::new(),
+            strong: AtomicU32::new(strong),
+            weak: AtomicU32::new(0),
+            vtable,
+        }
     }
 
-    /// Adds a reference.
-    ///
-    /// # Safety
-    ///
-    /// The caller has a reference, or knows of one that outlives the call.
-    pub(crate) unsafe fn retain(this: NonNull<Header>) {
+    /// Adds a reference. The caller has one, or knows of one that outlives the call.
+    pub(crate) fn retain(&self) {
+        self.retain_many(1);
+    }
+
+    /// As [`Header::retain`], for several.
+    pub(crate) fn retain_many(&self, count: u32) {
         // Relaxed: a new reference is made from an existing one, which keeps the cown alive.
-        // SAFETY: as above.
-        let before = unsafe { this.as_ref() }.refs.fetch_add(1, Relaxed);
-        if before > isize::MAX as usize {
+        if self.strong.fetch_add(count, Relaxed) > i32::MAX as u32 {
             too_many_references();
         }
     }
 
-    /// Gives one reference back; the last one destroys the cown.
+    /// Gives references back; the last one ends the value.
     ///
     /// # Safety
     ///
-    /// The caller owns the reference and does not use it afterwards.
-    pub(crate) unsafe fn release(this: NonNull<Header>) {
+    /// The caller owns `count` references, more than zero, and does not use them afterwards.
+    pub(crate) unsafe fn release(this: NonNull<Header>, count: u32) {
         // SAFETY: the caller's reference keeps the header alive up to the subtraction.
         let header = unsafe { this.as_ref() };
-        // The only reference: nobody can make another one, so no exchange is needed to be the last.
-        // Acquire: pairs with the Release of those who gave theirs up before.
-        if header.refs.load(Acquire) != 1 {
-            // Release: pairs with the Acquire of the thread that drops the last reference, so that
-            // all use of the cown happens before its destruction.
-            if header.refs.fetch_sub(1, Release) != 1 {
-                return;
-            }
-            // Acquire: what is read is the end of a sequence of subtractions, so this pairs with all
-            // of them. A fence would do, but ThreadSanitizer does not see fences.
-            header.refs.load(Acquire);
+        if header.is_only_reference(count) {
+            // Nobody can make another one, so no exchange is needed to be the last.
+            // SAFETY: these were the last references, and there are no weak ones.
+            return unsafe { Header::destroy(this) };
         }
-        // SAFETY: this was the last reference.
+        // Release: pairs with the Acquire of the thread that drops the last reference, so that
+        // all use of the cown happens before its destruction.
+        if header.strong.fetch_sub(count, Release) != count {
+            return;
+        }
+        // Acquire: what is read is the end of a sequence of subtractions, so this pairs with all
+        // of them. A fence would do, but ThreadSanitizer does not see fences.
+        header.strong.load(Acquire);
+        // SAFETY: these were the last references.
+        unsafe { Header::destroy(this) };
+    }
+
+    /// Whether `count` references, which the caller has, are all there are. If so, all use of the
+    /// cown by others happened before.
+    pub(crate) fn is_only_reference(&self, count: u32) -> bool {
+        // In this order: if there has never been a weak reference up to the second load, then there
+        // was nobody else at the first one, and nobody has come since.
+        // Acquire: pairs with the Release of those who gave theirs up before.
+        self.strong.load(Acquire) == count && self.weak.load(Relaxed) == 0
+    }
+
+    /// Ends the value, now or a little later.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::destroy_now`].
+    unsafe fn destroy(this: NonNull<Header>) {
+        // SAFETY: passed on to the caller.
         unsafe {
             #[cfg(feature = "std")]
             crate::burial::destroy(this);
@@ -71,19 +109,74 @@ impl Header {
         }
     }
 
-    /// Drops the value and frees the memory.
+    /// Ends the value, and gives up the weak reference that the strong ones had together.
     ///
     /// # Safety
     ///
-    /// No reference is left.
+    /// No strong reference is left; called once.
     pub(crate) unsafe fn destroy_now(this: NonNull<Header>) {
-        // SAFETY: passed on to the caller.
-        unsafe { (this.as_ref().destroy)(this) };
+        /// Frees the memory also if the value's destructor panics.
+        struct Memory(NonNull<Header>);
+        impl Drop for Memory {
+            fn drop(&mut self) {
+                // SAFETY: the value is gone, and the strong references' share of the memory with it.
+                unsafe {
+                    // Acquire: pairs with the Release of the weak references that went before.
+                    if self.0.as_ref().weak.load(Acquire) == 0 {
+                        (self.0.as_ref().vtable.free)(self.0);
+                    } else {
+                        Header::release_weak(self.0);
+                    }
+                }
+            }
+        }
+        let memory = Memory(this);
+        // SAFETY: nobody else reaches the value.
+        unsafe { (this.as_ref().vtable.drop_value)(this) };
+        drop(memory);
     }
 
-    /// The number of references at this moment.
+    /// Adds a weak reference. The caller has a strong one, or a weak one, that outlives the call.
+    pub(crate) fn retain_weak(&self) {
+        let add = |weak: u32| Some(if weak == 0 { 2 } else { weak + 1 });
+        // Relaxed: as for `retain`.
+        let before = self.weak.fetch_update(Relaxed, Relaxed, add);
+        if before.is_ok_and(|before| before > i32::MAX as u32) {
+            too_many_references();
+        }
+    }
+
+    /// Gives a weak reference back; the last one frees the memory.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the reference and does not use it afterwards.
+    pub(crate) unsafe fn release_weak(this: NonNull<Header>) {
+        // SAFETY: the reference keeps the memory up to the subtraction; if it was the last one, there
+        // is neither a value nor anybody else.
+        unsafe {
+            // AcqRel: as for the strong ones, in one.
+            if this.as_ref().weak.fetch_sub(1, AcqRel) == 1 {
+                (this.as_ref().vtable.free)(this);
+            }
+        }
+    }
+
+    /// Makes a strong reference out of a weak one; `false` if no strong one is left.
+    pub(crate) fn upgrade(&self) -> bool {
+        let add = |strong: u32| {
+            if strong > i32::MAX as u32 {
+                too_many_references();
+            }
+            (strong > 0).then(|| strong + 1)
+        };
+        // Acquire: pairs with the Release of a handle that was given up, as if this one came from it.
+        self.strong.fetch_update(Acquire, Relaxed, add).is_ok()
+    }
+
+    /// The number of strong references at this moment.
     pub(crate) fn references(&self) -> usize {
-        self.refs.load(Relaxed)
+        self.strong.load(Relaxed) as usize
     }
 }
 
@@ -155,7 +248,7 @@ impl<T: Send + 'static> Cown<T> {
     /// A new cown that nobody holds.
     pub fn new(value: T) -> Self {
         let body = Box::new(Body {
-            header: Header::new(core::ptr::null_mut(), 1, destroy_boxed::<T>),
+            header: Header::new(core::ptr::null_mut(), 1, const { &boxed::<T>() }),
             value: UnsafeCell::new(value),
         });
         // SAFETY: the new box has one reference, which is handed to the `Cown`.
@@ -163,10 +256,21 @@ impl<T: Send + 'static> Cown<T> {
     }
 }
 
-/// Drops a cown that [`Cown::new`] made.
-unsafe fn destroy_boxed<T>(header: NonNull<Header>) {
-    // SAFETY: `header` is the first field of a leaked `Box<Body<T>>`, and no reference is left.
-    drop(unsafe { Box::from_raw(header.cast::<Body<T>>().as_ptr()) });
+/// For cowns that [`Cown::new`] made.
+const fn boxed<T>() -> VTable {
+    VTable {
+        drop_value: |header| {
+            // SAFETY: `header` is the first field of a `Body<T>`, whose value is there and nobody
+            // else's.
+            unsafe { (*header.cast::<Body<T>>().as_ptr()).value.get().drop_in_place() };
+        },
+        free: |header| {
+            let body = header.cast::<Body<ManuallyDrop<T>>>();
+            // SAFETY: the body came out of a `Box`, its value is gone, and with the wrapper around it
+            // the type has the same layout.
+            drop(unsafe { Box::from_raw(body.as_ptr()) });
+        },
+    }
 }
 
 impl<T> Cown<T> {
@@ -195,7 +299,7 @@ impl<T> Clone for Cown<T> {
     fn clone(&self) -> Self {
         // SAFETY: this handle keeps the cown alive; the new reference belongs to the clone.
         unsafe {
-            Header::retain(self.header());
+            self.header().as_ref().retain();
             Self::from_body(self.body)
         }
     }
@@ -204,7 +308,7 @@ impl<T> Clone for Cown<T> {
 impl<T> Drop for Cown<T> {
     fn drop(&mut self) {
         // SAFETY: the handle owns one reference, and is gone after this.
-        unsafe { Header::release(self.header()) };
+        unsafe { Header::release(self.header(), 1) };
     }
 }
 
@@ -237,6 +341,73 @@ impl<T> core::hash::Hash for Cown<T> {
 impl<T> fmt::Debug for Cown<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Cown").field(&self.body.as_ptr()).finish()
+    }
+}
+
+/// A reference to a cown that does not keep its value.
+///
+/// For cycles: a cown that refers to the one which owns it, a cache, a list of observers.
+///
+/// ```
+/// use boc_core::Cown;
+///
+/// let cown = Cown::new(1);
+/// let weak = cown.downgrade();
+/// assert_eq!(weak.upgrade(), Some(cown.clone()));
+/// drop(cown);
+/// assert_eq!(weak.upgrade(), None);
+/// ```
+///
+/// The value is dropped with the last [`Cown`] and behaviour; the memory it lay in is freed with the
+/// last `WeakCown`.
+pub struct WeakCown<T> {
+    body: NonNull<Body<T>>,
+}
+
+// SAFETY: as for `Cown`, which it can become.
+unsafe impl<T: Send> Send for WeakCown<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for WeakCown<T> {}
+
+impl<T> Cown<T> {
+    /// A reference that does not keep the value.
+    pub fn downgrade(&self) -> WeakCown<T> {
+        // SAFETY: this handle keeps the cown alive.
+        unsafe { self.header().as_ref() }.retain_weak();
+        WeakCown { body: self.body }
+    }
+}
+
+impl<T> WeakCown<T> {
+    fn header(&self) -> &Header {
+        // SAFETY: the weak reference keeps the memory.
+        unsafe { self.body.cast().as_ref() }
+    }
+
+    /// The cown, if its value is still there.
+    pub fn upgrade(&self) -> Option<Cown<T>> {
+        // SAFETY: the new strong reference belongs to the handle.
+        self.header().upgrade().then(|| unsafe { Cown::from_body(self.body) })
+    }
+}
+
+impl<T> Clone for WeakCown<T> {
+    fn clone(&self) -> Self {
+        self.header().retain_weak();
+        Self { body: self.body }
+    }
+}
+
+impl<T> Drop for WeakCown<T> {
+    fn drop(&mut self) {
+        // SAFETY: the reference is ours, and gone after this.
+        unsafe { Header::release_weak(self.body.cast()) };
+    }
+}
+
+impl<T> fmt::Debug for WeakCown<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WeakCown").field(&self.body.as_ptr()).finish()
     }
 }
 

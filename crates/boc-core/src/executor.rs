@@ -2,11 +2,7 @@
 
 use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
-use crate::{
-    behaviour::{self, Behaviour},
-    outcome,
-    sync::Arc,
-};
+use crate::{behaviour::Behaviour, conclusion, outcome, sync::Arc};
 
 /// Runs behaviours that hold all their cowns.
 ///
@@ -85,8 +81,9 @@ impl Ready {
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
             outcome::as_behaviour(|| {
-                Behaviour::invoke(behaviour);
-                behaviour::conclude(behaviour);
+                if Behaviour::invoke(behaviour) {
+                    conclusion::conclude(behaviour);
+                }
             });
         }
     }
@@ -97,8 +94,9 @@ impl Drop for Ready {
         // SAFETY: the `Ready` owns the behaviour, and is gone after this.
         unsafe {
             outcome::as_behaviour(|| {
-                Behaviour::cancel(self.0);
-                behaviour::conclude(self.0);
+                if Behaviour::abandon(self.0) {
+                    conclusion::conclude(self.0);
+                }
             });
         }
     }

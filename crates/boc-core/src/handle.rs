@@ -31,7 +31,25 @@ impl<R: Send + 'static> Handle<R> {
         self.result.cown()
     }
 
-    /// Whether the behaviour has ended.
+    /// Cancels the behaviour, unless it has started; says whether it did.
+    ///
+    /// Its closure is dropped and its outcome is [`Failure::Cancelled`](crate::Failure::Cancelled) at
+    /// once, also for behaviours that were scheduled over this handle. Its places in the queues of its
+    /// cowns are given up when it is their turn.
+    ///
+    /// ```
+    /// use boc_core::{Cown, Failure, Pump};
+    ///
+    /// let pump = Pump::new();
+    /// let handle = pump.executor().when(&Cown::new(1), |n| *n += 1);
+    /// assert!(handle.cancel());
+    /// assert!(matches!(handle.wait(), Err(Failure::Cancelled)));
+    /// ```
+    pub fn cancel(&self) -> bool {
+        self.result.cancel()
+    }
+
+    /// Whether the behaviour has ended, or was cancelled.
     pub fn is_finished(&self) -> bool {
         self.result.is_finished()
     }
@@ -42,7 +60,7 @@ mod waiting {
     use super::{Handle, Outcome};
     use crate::{
         outcome::{self, Failure},
-        raw::{self, CownPtr},
+        raw::{self, Access},
         signal::Signal,
         sync::Arc,
     };
@@ -101,7 +119,7 @@ mod waiting {
             let cown = self.cown();
             // SAFETY: `self` keeps the cown alive.
             let claim =
-                unsafe { raw::claim(&[CownPtr::from(cown)]) }.expect("one cown has no duplicate");
+                unsafe { raw::claim(&[Access::from(cown)]) }.expect("one cown has no duplicate");
             if !claim.wait(deadline) {
                 return Err(self);
             }

@@ -39,12 +39,14 @@
 extern crate alloc;
 
 mod backoff;
+mod batch;
 mod behaviour;
 #[cfg(feature = "std")]
 mod burial;
 #[cfg(feature = "std")]
 mod claim;
 mod completion;
+mod conclusion;
 mod cown;
 mod executor;
 mod handle;
@@ -52,6 +54,7 @@ mod mpsc;
 mod outcome;
 mod pump;
 pub mod raw;
+mod readers;
 mod request;
 #[cfg(feature = "std")]
 mod runtime;
@@ -61,12 +64,13 @@ mod signal;
 mod slot;
 mod sync;
 
-pub use cown::Cown;
+pub use batch::Batch;
+pub use cown::{Cown, WeakCown};
 pub use executor::{Executor, ExecutorRef, Ready};
 pub use handle::Handle;
 pub use outcome::{Failure, Outcome, Panic};
 pub use pump::Pump;
-pub use request::Request;
+pub use request::{Access, Accessed, Read, Request, read};
 pub use schedule::DuplicateCown;
 
 #[cfg(feature = "std")]

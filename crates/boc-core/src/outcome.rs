@@ -32,7 +32,7 @@ impl fmt::Debug for Panic {
 pub enum Failure {
     /// Its closure panicked.
     Panicked(Panic),
-    /// It never ran: its runtime was shut down, or its executor dropped it.
+    /// It never ran: it was cancelled, its runtime was shut down, or its executor dropped it.
     Cancelled,
     /// Its value was taken before, by another behaviour scheduled over its result.
     Taken,
@@ -46,7 +46,8 @@ impl fmt::Display for Failure {
                 None => f.write_str("the behaviour panicked"),
             },
             Failure::Cancelled => f.write_str(
-                "the behaviour was cancelled before it started: its runtime was shut down",
+                "the behaviour was cancelled before it started: by its handle, or because its \
+                 runtime was shut down",
             ),
             Failure::Taken => f.write_str("the value of the behaviour was taken before"),
         }
@@ -191,8 +192,8 @@ fn report_unobserved(_: &Panic) {}
 
 /// Runs a behaviour, or what comes at its end.
 #[cfg(not(feature = "std"))]
-pub(crate) fn as_behaviour(f: impl FnOnce()) {
-    f();
+pub(crate) fn as_behaviour<R>(f: impl FnOnce() -> R) -> R {
+    f()
 }
 
 #[cfg(feature = "std")]
@@ -235,7 +236,7 @@ mod hosted {
     }
 
     /// Runs a behaviour, or what comes at its end, so that [`inside`] knows.
-    pub(crate) fn as_behaviour(f: impl FnOnce()) {
+    pub(crate) fn as_behaviour<R>(f: impl FnOnce() -> R) -> R {
         struct Restore(bool);
         impl Drop for Restore {
             fn drop(&mut self) {
@@ -245,7 +246,7 @@ mod hosted {
         // While the thread is torn down there is nothing to remember it by.
         let outer = INSIDE.try_with(|inside| inside.replace(true)).unwrap_or(false);
         let _restore = Restore(outer);
-        f();
+        f()
     }
 
     /// Whether this thread runs a behaviour right now.

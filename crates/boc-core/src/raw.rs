@@ -7,12 +7,13 @@ use core::{fmt, ptr::NonNull};
 
 use crate::{
     behaviour::{self, Behaviour, result_offset},
+    conclusion,
     cown::{Body, Cown, Header},
     executor::ExecutorRef,
     schedule,
 };
 
-pub use crate::{outcome::State, schedule::DuplicateCown};
+pub use crate::{outcome::State, schedule::DuplicateCown, slot::Mode};
 
 /// A borrowed cown whose type is not known, for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,7 +38,8 @@ pub fn value_ptr<T>(cown: &Cown<T>) -> *mut T {
     cown.value_ptr()
 }
 
-/// How many references to the cown exist: handles, and behaviours that have not ended.
+/// How many references to the cown exist: handles, behaviours that read it, and one more while any
+/// behaviour holds it or waits for it.
 pub fn references<T>(cown: &Cown<T>) -> usize {
     // SAFETY: `cown` is alive.
     unsafe { cown.header().as_ref() }.references()
@@ -84,6 +86,13 @@ impl<S> ResultCown<S> {
         self.behaviour().completion.is_done()
     }
 
+    /// Cancels the behaviour, unless it has started; says whether it did. See
+    /// [`Handle::cancel`](crate::Handle::cancel).
+    pub fn cancel(&self) -> bool {
+        // SAFETY: `self` is a reference to the result.
+        unsafe { conclusion::cancel(NonNull::from(self.behaviour())) }
+    }
+
     /// Calls `callback` when the behaviour has ended: at once if it has, else on the thread that
     /// ends it, where it must not block.
     pub fn on_finished(&self, callback: impl FnOnce() + Send + 'static) {
@@ -97,12 +106,28 @@ impl<S> fmt::Debug for ResultCown<S> {
     }
 }
 
+/// A cown in a request, and what the behaviour wants to do with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Access {
+    /// The cown.
+    pub cown: CownPtr,
+    /// Whether it is written or read.
+    pub mode: Mode,
+}
+
+impl<T> From<&Cown<T>> for Access {
+    /// To write.
+    fn from(cown: &Cown<T>) -> Self {
+        Self { cown: cown.into(), mode: Mode::Write }
+    }
+}
+
 /// Schedules `work` over `cowns`; see [`ExecutorRef::when`]. `work` gets the state, which is also
 /// the value of the result.
 ///
 /// # Errors
 ///
-/// [`DuplicateCown`] if a cown is named twice. Nothing was scheduled; `state` and `work` were
+/// [`DuplicateCown`] if a cown is named twice and not only to be read. Nothing was scheduled; `state` and `work` were
 /// dropped, after the state learnt that it was cancelled.
 ///
 /// # Safety
@@ -110,7 +135,7 @@ impl<S> fmt::Debug for ResultCown<S> {
 /// All cowns are alive during the call.
 pub unsafe fn when<S, F>(
     executor: &ExecutorRef,
-    cowns: &[CownPtr],
+    cowns: &[Access],
     state: S,
     work: F,
 ) -> Result<ResultCown<S>, DuplicateCown>
@@ -119,12 +144,12 @@ where
     F: FnOnce(&mut S) + Send + 'static,
 {
     let fill = |slots: &mut behaviour::SlotWriter| {
-        for cown in cowns {
-            // SAFETY: passed on to the caller.
-            unsafe { slots.push(cown.0) };
-        }
+        cowns.iter().for_each(|access| slots.push(access.cown.0, access.mode));
     };
-    schedule::spawn(executor, cowns.len(), fill, state, move |_, state| work(state))
+    let prepared =
+        schedule::prepare(executor, cowns.len(), fill, state, move |_, state| work(state));
+    // SAFETY: passed on to the caller.
+    unsafe { prepared.schedule() }
 }
 
 /// A behaviour without cowns and without an outcome, ready, in no executor's queue.

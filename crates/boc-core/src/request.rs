@@ -1,14 +1,14 @@
 //! What can stand in the first argument of `when`.
 
 use alloc::vec::Vec;
-use core::marker::PhantomData;
+use core::{cell::UnsafeCell, ops::Deref};
 
 use crate::{
     cown::{Body, Cown},
     handle::Handle,
     outcome::Outcome,
     raw::CownPtr,
-    slot::Slot,
+    slot::{Mode, Slot},
 };
 
 /// The cowns that a behaviour needs, as the first argument of [`when`](crate::Runtime::when), and
@@ -19,17 +19,19 @@ use crate::{
 /// | `()` | `()` |
 /// | `&Cown<T>` | `&mut T` |
 /// | `&Handle<R>` | `&mut Outcome<R>` |
-/// | `&[Cown<T>]`, `&Vec<Cown<T>>` | `Vec<&mut T>` |
-/// | `[&Cown<T>; N]`, `&[Cown<T>; N]` | `[&mut T; N]` |
+/// | `&[C]`, `&Vec<C>` of either | `Vec<&mut _>` |
+/// | `[&C; N]`, `&[C; N]` of either | `[&mut _; N]` |
+/// | [`read`]`(request)`, of one of these | the same with `&` for `&mut` |
+/// | `Vec<`[`Access`]`>`, `&[Access]` | `Vec<`[`Accessed`]`>` |
 /// | a tuple of up to twelve requests | a tuple of what each gives |
 ///
 /// ```
 /// # let runtime = boc_core::Runtime::new();
-/// use boc_core::Cown;
+/// use boc_core::{Cown, read};
 ///
 /// let total = Cown::new(0);
 /// let parts: Vec<Cown<u32>> = (1..=4).map(Cown::new).collect();
-/// runtime.when((&total, &parts), |(total, parts)| {
+/// runtime.when((&total, read(&parts)), |(total, parts)| {
 ///     for part in parts {
 ///         *total += *part;
 ///     }
@@ -37,10 +39,116 @@ use crate::{
 /// assert_eq!(runtime.when(&total, |total| *total).wait().unwrap(), 10);
 /// ```
 ///
+/// A cown may be named twice in one request if it is only read; see
+/// [`DuplicateCown`](crate::DuplicateCown).
+///
 /// This trait is sealed.
 pub trait Request: sealed::Parts {}
 
 impl<Q: sealed::Parts> Request for Q {}
+
+/// Cowns that a behaviour only reads: it holds them together with others that read them.
+///
+/// Behaviours that read a cown run in parallel, between the one that wrote it before and the one that
+/// will write it next. One that waits to write is not passed by others that come later to read.
+///
+/// ```
+/// # let runtime = boc_core::Runtime::new();
+/// use boc_core::{Cown, read};
+///
+/// let words = Cown::new(vec!["cown", "behaviour"]);
+/// let longest = Cown::new(0);
+/// runtime.when((read(&words), &longest), |(words, longest)| {
+///     *longest = words.iter().map(|word| word.len()).max().unwrap_or(0);
+/// });
+/// let count = runtime.when(read(&words), |words| words.len());
+/// assert_eq!(count.wait().unwrap(), 2);
+/// ```
+///
+/// The value is shared between threads, so it has to be `Sync`:
+///
+/// ```compile_fail,E0277
+/// # use boc_core::{Cown, read};
+/// # let runtime = boc_core::Runtime::with_workers(1);
+/// let cell = Cown::new(std::cell::Cell::new(1));
+/// runtime.when(read(&cell), |cell| cell.get());
+/// ```
+///
+/// and it cannot be changed:
+///
+/// ```compile_fail,E0594
+/// # use boc_core::{Cown, read};
+/// # let runtime = boc_core::Runtime::with_workers(1);
+/// let number = Cown::new(1);
+/// runtime.when(read(&number), |number| *number += 1);
+/// ```
+pub fn read<Q>(request: Q) -> Read<Q>
+where
+    Read<Q>: Request,
+{
+    Read(request)
+}
+
+/// A request for cowns that are only read, made by [`read`].
+#[derive(Clone, Copy, Debug)]
+pub struct Read<Q>(Q);
+
+/// One cown of a request that is put together when the program runs, to be written or to be read.
+///
+/// ```
+/// # let runtime = boc_core::Runtime::new();
+/// use boc_core::{Access, Accessed, Cown};
+///
+/// let cells: Vec<Cown<u64>> = (0..10).map(Cown::new).collect();
+/// let target = 3;
+/// let request: Vec<_> = cells
+///     .iter()
+///     .enumerate()
+///     .map(|(i, cell)| if i == target { Access::Write(cell) } else { Access::Read(cell) })
+///     .collect();
+/// runtime.when(request, move |mut cells| {
+///     let sum = cells.iter().map(|cell| **cell).sum();
+///     *cells[target].as_mut().unwrap() = sum;
+/// });
+/// assert_eq!(runtime.when(&cells[target], |cell| *cell).wait().unwrap(), 45);
+/// ```
+#[derive(Debug)]
+pub enum Access<'c, C> {
+    /// To be changed.
+    Write(&'c C),
+    /// To be read.
+    Read(&'c C),
+}
+
+/// What a behaviour gets for an [`Access`].
+#[derive(Debug)]
+pub enum Accessed<'a, T> {
+    /// The value, to be changed.
+    Write(&'a mut T),
+    /// The value, to be read.
+    Read(&'a T),
+}
+
+impl<T> Accessed<'_, T> {
+    /// The value to be changed, if that was asked for.
+    pub fn as_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Write(value) => Some(value),
+            Self::Read(_) => None,
+        }
+    }
+}
+
+impl<T> Deref for Accessed<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Self::Write(value) => value,
+            Self::Read(value) => value,
+        }
+    }
+}
 
 /// Walks over the slots of a running behaviour, in the order of its request.
 pub struct Cursor<'a> {
@@ -52,22 +160,46 @@ impl<'a> Cursor<'a> {
         Self { slots: slots.iter() }
     }
 
+    /// What was asked for with the next cown.
+    fn next_mode(&self) -> Mode {
+        self.slots.as_slice().first().map_or(Mode::Read, Slot::mode)
+    }
+
     /// The value of the next cown.
     ///
     /// # Safety
     ///
-    /// The next slot is for a cown with a `T`, which the running behaviour holds for `'a`, and no
-    /// other slot of it is for the same cown.
-    unsafe fn next<T>(&mut self) -> &'a mut T {
+    /// The next slot is for a cown with a `T`, which the running behaviour holds for `'a`.
+    unsafe fn next_ptr<T>(&mut self) -> *mut T {
         let slot = self.slots.next().expect("a request holds as many cowns as it counts");
-        // SAFETY: the cown's header is the first field of its body. The behaviour holds the cown,
-        // so nobody else reaches the value.
-        unsafe { &mut *(*slot.cown.cast::<Body<T>>().as_ptr()).value.get() }
+        // SAFETY: the cown's header is the first field of its body.
+        unsafe { UnsafeCell::raw_get(&raw const (*slot.cown().cast::<Body<T>>().as_ptr()).value) }
+    }
+
+    /// The value of the next cown, to be changed.
+    ///
+    /// # Safety
+    ///
+    /// As for `next_ptr`; the behaviour holds the cown to write, and no other slot of it is for the
+    /// same cown.
+    unsafe fn next<T>(&mut self) -> &'a mut T {
+        // SAFETY: passed on to the caller. Nobody else reaches the value.
+        unsafe { &mut *self.next_ptr() }
+    }
+
+    /// The value of the next cown, to be read.
+    ///
+    /// # Safety
+    ///
+    /// As for `next_ptr`.
+    unsafe fn next_shared<T: Sync>(&mut self) -> &'a T {
+        // SAFETY: passed on to the caller. Others can only read the value.
+        unsafe { &*self.next_ptr() }
     }
 }
 
 pub(crate) mod sealed {
-    use super::{CownPtr, Cursor};
+    use super::{CownPtr, Cursor, Mode};
 
     /// The parts of a [`Request`](super::Request).
     pub trait Parts {
@@ -81,63 +213,189 @@ pub(crate) mod sealed {
         fn count(&self) -> usize;
 
         /// Calls `f` with each cown; all are alive as long as `self` is.
-        fn each(&self, f: &mut impl FnMut(CownPtr));
+        fn each(&self, f: &mut impl FnMut(CownPtr, Mode));
 
         /// # Safety
         ///
         /// The cursor is at the slots of a request of this shape and type, which a running
-        /// behaviour holds for `'a`, no cown twice.
+        /// behaviour holds for `'a`, no cown twice but to read.
         unsafe fn held<'a>(shape: Self::Shape, cursor: &mut Cursor<'a>) -> Self::Held<'a>;
     }
+
+    /// What stands for one cown.
+    pub trait One {
+        type Value: Send + 'static;
+
+        fn cown(&self) -> CownPtr;
+    }
+
+    /// A list of cowns in a request, and what is made of the references to their values.
+    pub trait List: Sized {
+        type One: One;
+        type Shape: Copy + Send + 'static;
+        type Of<V>;
+
+        fn shape(&self) -> Self::Shape;
+
+        fn all(&self) -> impl Iterator<Item = &Self::One>;
+
+        fn collect<V>(shape: Self::Shape, next: impl FnMut() -> V) -> Self::Of<V>;
+    }
 }
-use sealed::Parts;
+use sealed::{List, One, Parts};
 
-impl<T: Send + 'static> Parts for &Cown<T> {
-    type Held<'a> = &'a mut T;
-    type Shape = PhantomData<fn(T)>;
+impl<T: Send + 'static> One for Cown<T> {
+    type Value = T;
 
-    fn shape(&self) -> Self::Shape {
-        PhantomData
+    fn cown(&self) -> CownPtr {
+        self.into()
+    }
+}
+
+impl<R: Send + 'static> One for Handle<R> {
+    type Value = Outcome<R>;
+
+    fn cown(&self) -> CownPtr {
+        Handle::cown(self).into()
+    }
+}
+
+impl<C: One> List for &C {
+    type One = C;
+    type Shape = ();
+    type Of<V> = V;
+
+    fn shape(&self) {}
+
+    fn all(&self) -> impl Iterator<Item = &C> {
+        core::iter::once(*self)
+    }
+
+    fn collect<V>((): (), mut next: impl FnMut() -> V) -> V {
+        next()
+    }
+}
+
+impl<C: One> List for &[C] {
+    type One = C;
+    type Shape = usize;
+    type Of<V> = Vec<V>;
+
+    fn shape(&self) -> usize {
+        self.len()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &C> {
+        self.iter()
+    }
+
+    fn collect<V>(length: usize, next: impl FnMut() -> V) -> Vec<V> {
+        core::iter::repeat_with(next).take(length).collect()
+    }
+}
+
+impl<C: One> List for &Vec<C> {
+    type One = C;
+    type Shape = usize;
+    type Of<V> = Vec<V>;
+
+    fn shape(&self) -> usize {
+        self.len()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &C> {
+        self.iter()
+    }
+
+    fn collect<V>(length: usize, next: impl FnMut() -> V) -> Vec<V> {
+        <&[C]>::collect(length, next)
+    }
+}
+
+impl<C: One, const N: usize> List for &[C; N] {
+    type One = C;
+    type Shape = ();
+    type Of<V> = [V; N];
+
+    fn shape(&self) {}
+
+    fn all(&self) -> impl Iterator<Item = &C> {
+        self.iter()
+    }
+
+    fn collect<V>((): (), mut next: impl FnMut() -> V) -> [V; N] {
+        core::array::from_fn(|_| next())
+    }
+}
+
+impl<C: One, const N: usize> List for [&C; N] {
+    type One = C;
+    type Shape = ();
+    type Of<V> = [V; N];
+
+    fn shape(&self) {}
+
+    fn all(&self) -> impl Iterator<Item = &C> {
+        self.iter().copied()
+    }
+
+    fn collect<V>((): (), mut next: impl FnMut() -> V) -> [V; N] {
+        core::array::from_fn(|_| next())
+    }
+}
+
+impl<L: List> Parts for L {
+    type Held<'a> = L::Of<&'a mut <L::One as One>::Value>;
+    type Shape = L::Shape;
+
+    fn shape(&self) -> L::Shape {
+        List::shape(self)
     }
 
     fn count(&self) -> usize {
-        1
+        self.all().count()
     }
 
-    fn each(&self, f: &mut impl FnMut(CownPtr)) {
-        f((*self).into());
+    fn each(&self, f: &mut impl FnMut(CownPtr, Mode)) {
+        self.all().for_each(|one| f(one.cown(), Mode::Write));
     }
 
-    unsafe fn held<'a>(_: Self::Shape, cursor: &mut Cursor<'a>) -> &'a mut T {
+    unsafe fn held<'a>(shape: L::Shape, cursor: &mut Cursor<'a>) -> Self::Held<'a> {
         // SAFETY: passed on to the caller.
-        unsafe { cursor.next() }
+        L::collect(shape, || unsafe { cursor.next() })
     }
 }
 
-impl<R: Send + 'static> Parts for &Handle<R> {
-    type Held<'a> = &'a mut Outcome<R>;
-    type Shape = PhantomData<fn(R)>;
+impl<L: List> Parts for Read<L>
+where
+    <L::One as One>::Value: Sync,
+{
+    type Held<'a> = L::Of<&'a <L::One as One>::Value>;
+    type Shape = L::Shape;
 
-    fn shape(&self) -> Self::Shape {
-        PhantomData
+    fn shape(&self) -> L::Shape {
+        self.0.shape()
     }
 
     fn count(&self) -> usize {
-        1
+        self.0.all().count()
     }
 
-    fn each(&self, f: &mut impl FnMut(CownPtr)) {
-        f(self.cown().into());
+    fn each(&self, f: &mut impl FnMut(CownPtr, Mode)) {
+        self.0.all().for_each(|one| f(one.cown(), Mode::Read));
     }
 
-    unsafe fn held<'a>(_: Self::Shape, cursor: &mut Cursor<'a>) -> &'a mut Outcome<R> {
+    unsafe fn held<'a>(shape: L::Shape, cursor: &mut Cursor<'a>) -> Self::Held<'a> {
         // SAFETY: passed on to the caller.
-        unsafe { cursor.next() }
+        L::collect(shape, || unsafe { cursor.next_shared() })
     }
 }
 
-impl<T: Send + 'static> Parts for &[Cown<T>] {
-    type Held<'a> = Vec<&'a mut T>;
+impl<C: One> Parts for &[Access<'_, C>]
+where
+    C::Value: Sync,
+{
+    type Held<'a> = Vec<Accessed<'a, C::Value>>;
     type Shape = usize;
 
     fn shape(&self) -> usize {
@@ -148,18 +406,30 @@ impl<T: Send + 'static> Parts for &[Cown<T>] {
         self.len()
     }
 
-    fn each(&self, f: &mut impl FnMut(CownPtr)) {
-        self.iter().for_each(|cown| f(cown.into()));
+    fn each(&self, f: &mut impl FnMut(CownPtr, Mode)) {
+        self.iter().for_each(|access| match access {
+            Access::Write(one) => f(one.cown(), Mode::Write),
+            Access::Read(one) => f(one.cown(), Mode::Read),
+        });
     }
 
-    unsafe fn held<'a>(length: usize, cursor: &mut Cursor<'a>) -> Vec<&'a mut T> {
-        // SAFETY: passed on to the caller.
-        (0..length).map(|_| unsafe { cursor.next() }).collect()
+    unsafe fn held<'a>(length: usize, cursor: &mut Cursor<'a>) -> Self::Held<'a> {
+        // SAFETY: passed on to the caller; the slot remembers what was asked for.
+        let next = || unsafe {
+            match cursor.next_mode() {
+                Mode::Write => Accessed::Write(cursor.next()),
+                Mode::Read => Accessed::Read(cursor.next_shared()),
+            }
+        };
+        core::iter::repeat_with(next).take(length).collect()
     }
 }
 
-impl<T: Send + 'static> Parts for &Vec<Cown<T>> {
-    type Held<'a> = Vec<&'a mut T>;
+impl<C: One> Parts for Vec<Access<'_, C>>
+where
+    C::Value: Sync,
+{
+    type Held<'a> = Vec<Accessed<'a, C::Value>>;
     type Shape = usize;
 
     fn shape(&self) -> usize {
@@ -170,57 +440,13 @@ impl<T: Send + 'static> Parts for &Vec<Cown<T>> {
         self.len()
     }
 
-    fn each(&self, f: &mut impl FnMut(CownPtr)) {
+    fn each(&self, f: &mut impl FnMut(CownPtr, Mode)) {
         self.as_slice().each(f);
     }
 
-    unsafe fn held<'a>(length: usize, cursor: &mut Cursor<'a>) -> Vec<&'a mut T> {
+    unsafe fn held<'a>(length: usize, cursor: &mut Cursor<'a>) -> Self::Held<'a> {
         // SAFETY: passed on to the caller.
-        unsafe { <&[Cown<T>]>::held(length, cursor) }
-    }
-}
-
-impl<T: Send + 'static, const N: usize> Parts for [&Cown<T>; N] {
-    type Held<'a> = [&'a mut T; N];
-    type Shape = PhantomData<fn(T)>;
-
-    fn shape(&self) -> Self::Shape {
-        PhantomData
-    }
-
-    fn count(&self) -> usize {
-        N
-    }
-
-    fn each(&self, f: &mut impl FnMut(CownPtr)) {
-        self.iter().for_each(|cown| f((*cown).into()));
-    }
-
-    unsafe fn held<'a>(_: Self::Shape, cursor: &mut Cursor<'a>) -> [&'a mut T; N] {
-        // SAFETY: passed on to the caller.
-        core::array::from_fn(|_| unsafe { cursor.next() })
-    }
-}
-
-impl<T: Send + 'static, const N: usize> Parts for &[Cown<T>; N] {
-    type Held<'a> = [&'a mut T; N];
-    type Shape = PhantomData<fn(T)>;
-
-    fn shape(&self) -> Self::Shape {
-        PhantomData
-    }
-
-    fn count(&self) -> usize {
-        N
-    }
-
-    fn each(&self, f: &mut impl FnMut(CownPtr)) {
-        self.as_slice().each(f);
-    }
-
-    unsafe fn held<'a>(_: Self::Shape, cursor: &mut Cursor<'a>) -> [&'a mut T; N] {
-        // SAFETY: passed on to the caller.
-        core::array::from_fn(|_| unsafe { cursor.next() })
+        unsafe { <&[Access<'_, C>]>::held(length, cursor) }
     }
 }
 
@@ -240,7 +466,7 @@ macro_rules! tuple {
             }
 
             #[allow(unused_variables, reason = "the empty tuple has nothing to call it with")]
-            fn each(&self, f: &mut impl FnMut(CownPtr)) {
+            fn each(&self, f: &mut impl FnMut(CownPtr, Mode)) {
                 $(self.$index.each(f);)*
             }
 

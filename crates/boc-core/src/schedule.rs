@@ -1,9 +1,10 @@
 //! Scheduling: entering the queues of all cowns of a behaviour, in two phases.
 //!
 //! 1. The slots are ordered by the address of their cowns. That order is the same for everybody,
-//!    whatever the order of the arguments.
-//! 2. In that order each slot enters its cown's queue and links itself behind its predecessor, if
-//!    there is one, waiting until that is published. Then all slots are published.
+//!    whatever the order of the arguments. Several behaviours can be scheduled as one step; their
+//!    slots for the same cown are linked to a chain, in the order of the behaviours.
+//! 2. In that order each slot, or chain, enters its cown's queue and links itself behind its
+//!    predecessor, if there is one, waiting until that is published. Then all slots are published.
 //!
 //! Between its first `enqueue` and its `publish` a behaviour is a stretch of time that others
 //! cannot pass on any cown they share with it (they spin behind its WAIT), and waiting follows the
@@ -14,24 +15,29 @@ use alloc::vec::Vec;
 use core::{cmp::Ordering, fmt, ptr::NonNull};
 
 use crate::{
-    behaviour::{self, Behaviour, SlotWriter},
+    behaviour::{Behaviour, SlotWriter},
+    conclusion,
+    cown::Header,
     executor::{ExecutorRef, Seat},
     handle::Handle,
     outcome::{Outcome, State},
     raw::ResultCown,
     request::{Cursor, Request},
-    slot::Slot,
+    slot::{Chain, Mode, Slot},
 };
 
-/// A cown was named twice in one request.
+/// A cown was named twice in one request, and not only to be [read](crate::read).
 ///
-/// A behaviour gets `&mut` to the value of each of its cowns, and there can be only one of those.
+/// A behaviour gets `&mut` to the value of a cown that it does not just read, and while that exists
+/// there can be no other reference to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DuplicateCown;
 
 impl fmt::Display for DuplicateCown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a cown is named twice in one request: name each cown once")
+        f.write_str(
+            "a cown is named twice in one request: name each cown once, or only read it (`read(&cown)`)",
+        )
     }
 }
 
@@ -72,64 +78,125 @@ impl ExecutorRef {
         F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
         R: Send + 'static,
     {
-        let shape = request.shape();
-        let work = move |slots: &[Slot], outcome: &mut Outcome<R>| {
-            // SAFETY: the slots are those of this request's cowns, in its order, no cown twice, and
-            // the behaviour holds them while it runs.
-            let held = unsafe { Q::held(shape, &mut Cursor::new(slots)) };
-            outcome.set(body(held));
-        };
-        let fill = |slots: &mut SlotWriter| {
-            // SAFETY: the request refers to its cowns.
-            request.each(&mut |cown| unsafe { slots.push(cown.0) });
-        };
-        spawn(self, request.count(), fill, Outcome::pending(), work).map(Handle::new)
+        let prepared = prepare_request(self, &request, body);
+        // SAFETY: the request refers to its cowns.
+        unsafe { prepared.schedule() }.map(Handle::new)
     }
 }
 
-/// Makes a behaviour over `count` cowns, which `fill` names, and schedules it.
-pub(crate) fn spawn<S, F>(
+/// A behaviour that has entered no queue yet, with a state of type `S`.
+pub(crate) struct Prepared<S> {
+    pub(crate) behaviour: NonNull<Behaviour>,
+    /// Whether its executor took it; else it is over.
+    pub(crate) accepted: bool,
+    pub(crate) result: ResultCown<S>,
+}
+
+/// Makes a behaviour that calls `body` with what `request` gives.
+pub(crate) fn prepare_request<Q, F, R>(
+    executor: &ExecutorRef,
+    request: &Q,
+    body: F,
+) -> Prepared<Outcome<R>>
+where
+    Q: Request,
+    F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
+    R: Send + 'static,
+{
+    let shape = request.shape();
+    let work = move |slots: &[Slot], outcome: &mut Outcome<R>| {
+        // SAFETY: the slots are those of this request's cowns, in its order; the behaviour holds
+        // them while it runs, and none twice but to read.
+        let held = unsafe { Q::held(shape, &mut Cursor::new(slots)) };
+        outcome.set(body(held));
+    };
+    let fill = |slots: &mut SlotWriter| {
+        request.each(&mut |cown, mode| slots.push(cown.0, mode));
+    };
+    prepare(executor, request.count(), fill, Outcome::pending(), work)
+}
+
+/// Makes a behaviour over `count` cowns, which `fill` names.
+pub(crate) fn prepare<S, F>(
     executor: &ExecutorRef,
     count: usize,
     fill: impl FnOnce(&mut SlotWriter),
     state: S,
     work: F,
-) -> Result<ResultCown<S>, DuplicateCown>
+) -> Prepared<S>
 where
     S: State,
     F: FnOnce(&[Slot], &mut S) + Send + 'static,
 {
     // Before the executor counts the behaviour in.
     assert!(count <= Behaviour::MAX_SLOTS, "too many cowns in one request");
-    let Some(seat) = executor.begin() else {
-        let behaviour = Behaviour::allocate(Seat::NOBODY, state, work, 0, |_| ());
-        // SAFETY: it was just allocated, so the result is its own, and it is in no queue.
-        return Ok(unsafe {
-            let result = ResultCown::of(behaviour);
-            behaviour::give_up(behaviour);
-            result
-        });
+    let seat = executor.begin();
+    let accepted = seat.is_some();
+    let behaviour = match seat {
+        Some(seat) => Behaviour::allocate(seat, state, work, count, fill),
+        None => Behaviour::allocate(Seat::NOBODY, state, work, 0, |_| ()),
     };
-    let behaviour = Behaviour::allocate(seat, state, work, count, fill);
-    // SAFETY: as above; the slots stay in place until the behaviour has ended, which it cannot
-    // before `acquire` publishes them.
+    // SAFETY: it was just allocated, so the result is its own, and it is in no queue.
     unsafe {
         let result = ResultCown::of(behaviour);
-        match in_order(Behaviour::slots(behaviour), |ordered| acquire(behaviour, ordered)) {
-            Ok(()) => Ok(result),
-            Err(duplicate) => {
-                behaviour::give_up(behaviour);
-                Err(duplicate)
+        if !accepted {
+            conclusion::give_up(behaviour);
+        }
+        Prepared { behaviour, accepted, result }
+    }
+}
+
+impl<S: State> Prepared<S> {
+    /// Schedules the behaviour.
+    ///
+    /// # Errors
+    ///
+    /// If a cown is named twice, and not only to be read; the behaviour is over then.
+    ///
+    /// # Safety
+    ///
+    /// Its cowns are alive.
+    pub(crate) unsafe fn schedule(self) -> Result<ResultCown<S>, DuplicateCown> {
+        // SAFETY: the slots stay in place until the behaviour has ended, which it cannot before
+        // `acquire` publishes them.
+        let schedule = |ordered: &[_]| unsafe { acquire(self.behaviour, ordered) };
+        // SAFETY: nobody else has the slots.
+        unsafe { self.in_order(schedule) }.map(|()| self.result)
+    }
+
+    /// Calls `f` with the slots, ordered by their cowns and each cown once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Prepared::schedule`].
+    ///
+    /// # Safety
+    ///
+    /// The behaviour has entered no queue.
+    pub(crate) unsafe fn in_order(
+        &self,
+        f: impl FnOnce(&[NonNull<Slot>]),
+    ) -> Result<(), DuplicateCown> {
+        if !self.accepted {
+            return Ok(());
+        }
+        // SAFETY: the behaviour is alive and nobody else has its slots.
+        unsafe {
+            let ordered = in_order(Behaviour::slots(self.behaviour), f);
+            if ordered.is_err() {
+                conclusion::give_up(self.behaviour);
             }
+            ordered
         }
     }
 }
 
-/// Calls `f` with the slots ordered by their cowns, or finds a cown that is there twice.
+/// Calls `f` with the slots ordered by their cowns, where those that read the same cown are merged,
+/// or finds a cown that is there twice in another way.
 ///
 /// # Safety
 ///
-/// The slots are alive, at least until `f` is called.
+/// The slots are alive, at least until `f` is called; they are in no queue, and the caller's.
 unsafe fn in_order(
     slots: NonNull<[Slot]>,
     f: impl FnOnce(&[NonNull<Slot>]),
@@ -138,15 +205,18 @@ unsafe fn in_order(
     const SMALL: usize = 8;
     // SAFETY: `index` is below the number of slots in all calls.
     let slot = |index: usize| unsafe { slots.cast::<Slot>().add(index) };
-    // SAFETY: the slots are alive.
-    let cown = |slot: &NonNull<Slot>| unsafe { slot.as_ref() }.cown;
     match slots.len() {
         0 => f(&[]),
         1 => f(&[slot(0)]),
-        2 => match cown(&slot(0)).cmp(&cown(&slot(1))) {
+        // SAFETY: the slots are alive.
+        2 => match unsafe { cown(&slot(0)).cmp(&cown(&slot(1))) } {
             Ordering::Less => f(&[slot(0), slot(1)]),
             Ordering::Greater => f(&[slot(1), slot(0)]),
-            Ordering::Equal => return Err(DuplicateCown),
+            Ordering::Equal => {
+                // SAFETY: passed on to the caller.
+                unsafe { merge(slot(0), slot(1))? };
+                f(&[slot(0)]);
+            }
         },
         count => {
             let (mut small, mut large) = ([slot(0); SMALL], Vec::new());
@@ -157,12 +227,59 @@ unsafe fn in_order(
                 large.extend((0..count).map(slot));
                 &mut large[..]
             };
-            ordered.sort_unstable_by_key(cown);
-            if ordered.windows(2).any(|pair| cown(&pair[0]) == cown(&pair[1])) {
-                return Err(DuplicateCown);
-            }
-            f(ordered);
+            // SAFETY: the slots are alive, and passed on to the caller.
+            let count = unsafe {
+                ordered.sort_unstable_by_key(|slot| cown(slot));
+                merge_neighbours(ordered)?
+            };
+            f(&ordered[..count]);
         }
+    }
+    Ok(())
+}
+
+/// # Safety
+///
+/// The slot is alive.
+unsafe fn cown(slot: &NonNull<Slot>) -> NonNull<Header> {
+    // SAFETY: passed on to the caller.
+    unsafe { slot.as_ref() }.cown()
+}
+
+/// Merges slots for the same cown, which stand next to each other, and moves those that remain to
+/// the front. Returns how many these are.
+///
+/// # Safety
+///
+/// As for [`in_order`]; there is at least one slot.
+unsafe fn merge_neighbours(ordered: &mut [NonNull<Slot>]) -> Result<usize, DuplicateCown> {
+    let mut kept = 0;
+    for index in 1..ordered.len() {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if cown(&ordered[kept]) == cown(&ordered[index]) {
+                merge(ordered[kept], ordered[index])?;
+            } else {
+                kept += 1;
+                ordered[kept] = ordered[index];
+            }
+        }
+    }
+    Ok(kept + 1)
+}
+
+/// Two slots for the same cown: if both read, one place in the queue serves both.
+///
+/// # Safety
+///
+/// As for [`in_order`].
+unsafe fn merge(kept: NonNull<Slot>, merged: NonNull<Slot>) -> Result<(), DuplicateCown> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if kept.as_ref().mode() == Mode::Write || merged.as_ref().mode() == Mode::Write {
+            return Err(DuplicateCown);
+        }
+        Slot::merge(merged);
     }
     Ok(())
 }
@@ -171,28 +288,66 @@ unsafe fn in_order(
 ///
 /// # Safety
 ///
-/// The behaviour is new, and `ordered` are its slots, in the order of their cowns, none twice.
+/// The behaviour is new, and `ordered` are its slots, in the order of their cowns, each cown once.
+/// The cowns are alive.
 unsafe fn acquire(behaviour: NonNull<Behaviour>, ordered: &[NonNull<Slot>]) {
-    // The extra one, which kept the behaviour from starting before all its slots are published.
-    let mut obtained = 1;
+    // The extra one, which kept the behaviour from starting before all its slots are published; and
+    // those that were merged.
+    // SAFETY: the behaviour is new.
+    let slots = unsafe { Behaviour::slots(behaviour) }.len();
+    let mut obtained = 1 + (slots - ordered.len()) as u32;
     for slot in ordered {
-        // SAFETY: each slot enters its queue once; the predecessor that comes out is linked once.
-        unsafe {
-            match Slot::enqueue(*slot) {
-                None => obtained += 1,
-                Some(predecessor) => Slot::link(predecessor, behaviour),
-            }
-        }
+        // SAFETY: each slot enters its queue once.
+        unsafe { Chain::new(*slot).enqueue(|_| obtained += 1) };
     }
     for slot in ordered {
         // SAFETY: the behaviour has not started, because of the extra one, so its slots are alive.
         unsafe { slot.as_ref() }.publish();
     }
-    // SAFETY: `obtained` cowns were free, and now belong to the behaviour. Once the answer is
-    // `true`, it is ours to start.
+    // SAFETY: `obtained` cowns belong to the behaviour. Once the answer is `true`, it is ours to
+    // start.
     unsafe {
         if Behaviour::resolve(behaviour, obtained) {
-            behaviour::start(behaviour);
+            conclusion::start(behaviour);
+        }
+    }
+}
+
+/// [`acquire`] for several behaviours as one step: no other behaviour comes between two of them in
+/// the queue of a cown that they share.
+///
+/// # Safety
+///
+/// The behaviours are new, each one's slots were ordered by [`in_order`], and the cowns are alive.
+pub(crate) unsafe fn acquire_all(behaviours: &[NonNull<Behaviour>]) {
+    // SAFETY: the behaviours are new, and have not started before the last loop, so their slots are
+    // alive; each slot enters its queue once. In the last loop each behaviour is resolved once.
+    unsafe {
+        let slots = |behaviour: &NonNull<Behaviour>| {
+            let slots = Behaviour::slots(*behaviour);
+            (0..slots.len()).map(move |index| slots.cast::<Slot>().add(index))
+        };
+        let is_merged = |slot: &NonNull<Slot>| slot.as_ref().is_merged();
+        let mut ordered: Vec<_> =
+            behaviours.iter().flat_map(slots).filter(|slot| !is_merged(slot)).collect();
+        // Stable: the order of the behaviours is kept within the chain of each cown.
+        ordered.sort_by_key(|slot| cown(slot));
+        let mut lasts = Vec::new();
+        for row in ordered.chunk_by(|a, b| cown(a) == cown(b)) {
+            let mut chain = Chain::new(row[0]);
+            row[1..].iter().for_each(|slot| chain.append(*slot));
+            chain.enqueue(|slot| {
+                let complete = Behaviour::resolve(slot.as_ref().behaviour(), 1);
+                debug_assert!(!complete, "the extra one is still missing");
+            });
+            lasts.push(chain.last());
+        }
+        lasts.iter().for_each(|slot| slot.as_ref().publish());
+        for behaviour in behaviours {
+            let merged = slots(behaviour).filter(is_merged).count() as u32;
+            if Behaviour::resolve(*behaviour, 1 + merged) {
+                conclusion::start(*behaviour);
+            }
         }
     }
 }

@@ -2,29 +2,52 @@
 //!
 //! Every cown has a queue of the behaviours that hold it or wait for it, in scheduling order. It
 //! is a list in the manner of the MCS lock: the cown knows the *last* slot only (`tail`, null when
-//! the cown is free), and each slot learns of its successor. The first slot in the queue belongs to
-//! the behaviour that holds the cown.
+//! the queue is empty), and each slot learns of its successor. A slot asks for the cown to write or
+//! to read; readers that stand next to each other hold the cown together.
 //!
 //! # Participants
 //!
 //! - the *owner*: the behaviour that a slot is part of, on the thread that schedules it, later on
 //!   the thread that runs it;
 //! - the *successor*: the behaviour whose slot comes next in this cown's queue, on the thread that
-//!   schedules it.
+//!   schedules it;
+//! - for a reader, the *waker*: the writer before it, which hands the cown over to a row of readers.
 //!
 //! # States of a slot
 //!
 //! ```text
-//!            publish (owner)          link (successor)
-//!    WAIT ───────────────────▶ READY ──────────────────▶ NEXT(successor)
+//!               publish               link
+//!   WAIT ──────────────────▶ WRITER ────────▶ NEXT     a writer, holding the cown or not
+//!
+//!   WAIT ──────────────────▶ READER ────────▶ NEXT     a reader that does not hold the cown yet
+//!    │ admit                  │ admit
+//!    ▼                        ▼
+//!   ADMITTED ──────────────▶ HELD ──────────▶ NEXT     a reader that holds it
 //! ```
 //!
-//! 1. **WAIT**: the owner is still acquiring its places in the queues of its cowns. Only the owner
-//!    may change the state. A successor that finds WAIT spins, and that is what makes scheduling
-//!    atomic: nobody passes a behaviour that has not got all its places yet, so behaviours that
-//!    share several cowns stand in the same order in the queue of each.
-//! 2. **READY**: the owner has all its places. Only the successor may change the state.
-//! 3. **NEXT**: the successor waits for the owner to release the cown. Nobody changes it any more.
+//! 1. **WAIT**, **ADMITTED**: the owner is still acquiring its places in the queues of its cowns. A
+//!    successor that finds one of these spins, and that is what makes scheduling atomic: nobody
+//!    passes a behaviour that has not got all its places yet, so behaviours that share several cowns
+//!    stand in the same order in the queue of each. The owner leaves the state by `publish`; for a
+//!    reader, the waker may go from WAIT to ADMITTED.
+//! 2. **WRITER**, **READER**, **HELD**: the owner has all its places. The successor changes the
+//!    state, by `link`; for a READER, the waker may go to HELD.
+//! 3. **NEXT**: there is a successor, and the word says which, and whether it reads. Nobody changes
+//!    it any more.
+//!
+//! A reader behind a slot that is HELD holds the cown at once: it *joins* the readers. Behind any
+//! other slot it waits.
+//!
+//! # Readers
+//!
+//! The cown counts the readers that hold it ([`Readers`]). They leave in any order; a writer behind
+//! them waits for the count, not for its predecessor. Whoever adds to the count does so before the
+//! readers are seen as holding the cown:
+//!
+//! - a reader that joins counts itself before it links itself. Its predecessor cannot have left
+//!   before, since it waits for the link, so the count does not reach zero in between;
+//! - a waker counts all readers of a row before it admits the last of them and resolves the first.
+//!   Resolving comes last, and reads each link before: a reader that was resolved may be gone.
 //!
 //! # Lifetime
 //!
@@ -44,245 +67,400 @@ use crate::{
     },
 };
 
+/// What a behaviour wants to do with the value of a cown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Change it, alone.
+    Write,
+    /// Look at it, together with others that read.
+    Read,
+}
+
+/// The state of a slot; the word that `tail` and successors point to.
+#[repr(align(8))]
+pub(crate) struct Status(AtomicPtr<Slot>);
+
 /// A behaviour's place in the queue of one of its cowns.
 #[repr(C)]
 pub(crate) struct Slot {
-    /// The cown whose queue this is. The slot owns one strong reference to it, except where it is
-    /// the slot of a behaviour's own result.
-    pub(crate) cown: NonNull<Header>,
-    /// WAIT, READY, or the successor.
-    status: AtomicPtr<Behaviour>,
+    status: Status,
+    /// The cown whose queue this is, and in the lowest bits what kind of slot it is.
+    cown: *mut Header,
+    behaviour: NonNull<Behaviour>,
 }
 
-/// The owner is still acquiring its places.
-const WAIT: *mut Behaviour = ptr::null_mut();
-/// The owner has all its places. No behaviour lives at this address.
-const READY: *mut Behaviour = ptr::without_provenance_mut(1);
+const WAIT: usize = 0;
+const ADMITTED: usize = 1;
+const WRITER: usize = 2;
+const READER: usize = 3;
+const HELD: usize = 4;
+/// The lowest of the addresses of slots. Their lowest bit says whether the successor reads.
+const FIRST_NEXT: usize = 8;
+const NEXT_READS: usize = 1;
 
-impl Slot {
-    /// A slot in state WAIT, in no queue yet.
-    pub(crate) fn new(cown: NonNull<Header>) -> Self {
-        Self { cown, status: AtomicPtr::new(WAIT) }
+/// In the lowest bits of [`Slot::cown`].
+const READS: usize = 1;
+/// The slot is in no queue: its behaviour has another one for the same cown.
+const MERGED: usize = 2;
+
+fn state(state: usize) -> *mut Slot {
+    ptr::without_provenance_mut(state)
+}
+
+/// The successor in a status word, if there is one.
+fn successor(word: *mut Slot) -> Option<NonNull<Slot>> {
+    if word.addr() < FIRST_NEXT {
+        return None;
     }
+    NonNull::new(word.map_addr(|address| address & !NEXT_READS))
+}
 
-    /// The slot of a behaviour in the queue of its own result, which it holds from the start.
+impl Status {
+    /// The status of a behaviour's place in the queue of its own result, which it holds from the
+    /// start.
     ///
-    /// READY from birth: the result is fresh, so nobody else can be in its queue, and nobody can
+    /// Published from birth: the result is fresh, so nobody else can be in its queue, and nobody can
     /// learn of it before the behaviour has been scheduled.
-    pub(crate) fn holding(cown: NonNull<Header>) -> Self {
-        Self { cown, status: AtomicPtr::new(READY) }
+    pub(crate) fn holding() -> Self {
+        Self(AtomicPtr::new(state(WRITER)))
     }
 
-    /// Enters the queue of the cown. Returns the predecessor, or `None` if the cown was free.
-    ///
-    /// This exchange is the linearisation point: the order of the exchanges on a cown's tail is the
-    /// order in which its behaviours run.
+    /// Waits until the owner of this slot has published it, then makes the chain its successor. Says
+    /// whether the chain's leading readers hold the cown by that.
     ///
     /// # Safety
     ///
-    /// `this` is in state WAIT and in no queue; it stays where it is until it was released.
-    pub(crate) unsafe fn enqueue(this: NonNull<Slot>) -> Option<NonNull<Slot>> {
-        // SAFETY: the slot is valid, and it holds its cown's memory by a strong reference.
-        let cown = unsafe { this.as_ref().cown.as_ref() };
-        // Release: whoever gets this slot as its predecessor sees it initialised.
-        // Acquire: pairs with that Release of the predecessor, and with the Release of `release`
-        // that set the tail to null, so that this behaviour sees what the last holder wrote.
-        NonNull::new(cown.tail.swap(this.as_ptr(), AcqRel))
-    }
-
-    /// Waits until the owner of this slot has published it, then makes `successor` its successor.
-    ///
-    /// # Safety
-    ///
-    /// `predecessor` came out of `enqueue` of a slot of `successor`, and this is the only call for
-    /// it. The caller does not touch the predecessor afterwards.
-    pub(crate) unsafe fn link(predecessor: NonNull<Slot>, successor: NonNull<Behaviour>) {
+    /// `this` came out of the exchange by which `chain` entered the queue of `cown`, and this is the
+    /// only call for it. The caller does not touch it afterwards.
+    unsafe fn link(this: NonNull<Status>, chain: &Chain, cown: &Header) -> bool {
         // SAFETY: the owner's release waits for the link that is made below, so the slot is alive.
-        let slot = unsafe { predecessor.as_ref() };
+        let Status(word) = unsafe { this.as_ref() };
+        let next = chain.first.as_ptr().map_addr(|address| {
+            if chain.leading_readers > 0 { address | NEXT_READS } else { address }
+        });
         let mut backoff = Backoff::new();
         // Acquire: pairs with the Release of `publish`. The predecessor's exchanges on the tails of
         // its other cowns happened before it, so this behaviour's exchanges there come after them.
-        while slot.status.load(Acquire) == WAIT {
-            backoff.snooze();
+        let mut seen = word.load(Acquire);
+        loop {
+            match seen.addr() {
+                WAIT | ADMITTED => {
+                    backoff.snooze();
+                    seen = word.load(Acquire);
+                }
+                // A waker may be about to admit it.
+                READER => match word.compare_exchange(seen, next, Release, Acquire) {
+                    Ok(_) => return false,
+                    Err(now) => seen = now,
+                },
+                published => {
+                    let joins = published == HELD && chain.leading_readers > 0;
+                    if joins {
+                        cown.readers.add(chain.leading_readers);
+                    }
+                    // Release: pairs with the Acquire in `release`; the owner may resolve the
+                    // successor, so it has to see it initialised, and counted.
+                    // A plain store: only the successor changes these states.
+                    word.store(next, Release);
+                    return joins;
+                }
+            }
         }
-        // Release: pairs with the Acquire in `release`; the owner may start the successor, so it
-        // has to see it initialised.
-        slot.status.store(successor.as_ptr(), Release);
     }
 
-    /// WAIT → READY: the owner has entered all its queues.
-    pub(crate) fn publish(&self) {
-        // Release: pairs with the Acquire in `link`. A plain store suffices: nobody else writes
-        // the status of a slot that is in WAIT.
-        self.status.store(READY, Release);
-    }
-
-    /// Leaves the queue. Returns the successor that now holds this cown, or `None` if there is
-    /// none and the cown is free.
+    /// The successor, or the queue is empty now and there is none.
     ///
     /// # Safety
     ///
-    /// The owner holds the cown, and calls this once. The cown is alive.
-    pub(crate) unsafe fn release(this: NonNull<Slot>) -> Option<NonNull<Behaviour>> {
-        // SAFETY: the slot is its owner's, who is the caller.
-        let slot = unsafe { this.as_ref() };
+    /// The owner calls this, once, when it does not use the cown any more; the cown is alive.
+    pub(crate) unsafe fn leave(&self, cown: &Header) -> Option<NonNull<Slot>> {
         // Acquire: pairs with the Release of `link`.
-        let mut next = slot.status.load(Acquire);
-        if next == READY {
-            // SAFETY: the caller keeps the cown alive.
-            let cown = unsafe { slot.cown.as_ref() };
-            // Release: pairs with the Acquire of the `enqueue` that finds the cown free.
+        let mut word = self.0.load(Acquire);
+        if word.addr() < FIRST_NEXT {
+            let this = ptr::from_ref(self).cast_mut();
+            // Release: pairs with the Acquire of the exchange that finds the queue empty.
             // If a successor exchanged the tail before this, the exchange fails and its link is
-            // on its way; if it comes after, it finds null and holds the cown at once.
-            if cown.tail.compare_exchange(this.as_ptr(), ptr::null_mut(), Release, Relaxed).is_ok()
-            {
+            // on its way; if it comes after, it finds null.
+            if cown.tail.compare_exchange(this, ptr::null_mut(), Release, Relaxed).is_ok() {
                 return None;
             }
             let mut backoff = Backoff::new();
             loop {
-                next = slot.status.load(Acquire);
-                if next != READY {
+                word = self.0.load(Acquire);
+                if word.addr() >= FIRST_NEXT {
                     break;
                 }
                 backoff.snooze();
             }
         }
-        NonNull::new(next)
+        successor(word)
     }
 }
 
-/// The queues alone, without the counting of references around them, so that all interleavings can
-/// be explored. [`crate::schedule`] and [`crate::behaviour`] do the same steps.
-#[cfg(all(test, loom))]
-mod model {
-    use super::*;
-    use crate::sync::{Arc, atomic::AtomicU32};
-    use loom::{cell::UnsafeCell, thread};
-
-    struct Cown {
-        header: Header,
-        log: UnsafeCell<Vec<usize>>,
+impl Slot {
+    /// A slot in no queue yet.
+    pub(crate) fn new(cown: NonNull<Header>, mode: Mode, behaviour: NonNull<Behaviour>) -> Self {
+        let cown = cown.as_ptr().map_addr(|address| match mode {
+            Mode::Write => address,
+            Mode::Read => address | READS,
+        });
+        Self { status: Status(AtomicPtr::new(state(WAIT))), cown, behaviour }
     }
 
-    impl Cown {
-        fn new() -> Self {
-            let header = Header::new(ptr::null_mut(), 1, |_| ());
-            Self { header, log: UnsafeCell::new(Vec::new()) }
+    pub(crate) fn cown(&self) -> NonNull<Header> {
+        let header = self.cown.map_addr(|address| address & !(READS | MERGED));
+        // SAFETY: made from a `NonNull`; the bits are free in the address of a header.
+        unsafe { NonNull::new_unchecked(header) }
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        if self.cown.addr() & READS == 0 { Mode::Write } else { Mode::Read }
+    }
+
+    pub(crate) fn behaviour(&self) -> NonNull<Behaviour> {
+        self.behaviour
+    }
+
+    /// Whether the slot was merged into another one of its behaviour, and is in no queue.
+    pub(crate) fn is_merged(&self) -> bool {
+        self.cown.addr() & MERGED != 0
+    }
+
+    /// Merges the slot into another one of its behaviour, for the same cown.
+    ///
+    /// # Safety
+    ///
+    /// The slot is in no queue, and the caller has it to itself.
+    pub(crate) unsafe fn merge(this: NonNull<Slot>) {
+        // SAFETY: the caller has it to itself.
+        unsafe {
+            let cown = &raw mut (*this.as_ptr()).cown;
+            *cown = (*cown).map_addr(|address| address | MERGED);
         }
     }
 
-    /// A behaviour over some of the cowns.
-    struct Request {
-        name: usize,
-        cowns: Vec<Arc<Cown>>,
-        slots: Vec<Slot>,
-        pending: AtomicU32,
+    /// The slot as what tails and successors point to. May be used to reach the whole slot.
+    fn status(this: NonNull<Slot>) -> NonNull<Status> {
+        this.cast()
     }
 
-    impl Request {
-        fn new(name: usize, cowns: Vec<Arc<Cown>>) -> Self {
-            Self {
-                name,
-                slots: cowns.iter().map(|cown| Slot::new(NonNull::from(&cown.header))).collect(),
-                pending: AtomicU32::new(cowns.len() as u32 + 1),
-                cowns,
-            }
+    /// The owner has entered all its queues.
+    pub(crate) fn publish(&self) {
+        let Status(word) = &self.status;
+        // Release, in all of these: pairs with the Acquire in `link`.
+        if self.mode() == Mode::Write {
+            // A plain store: nobody else writes the status of a writer that is not published.
+            return word.store(state(WRITER), Release);
         }
+        // Acquire: pairs with the Release of the waker who admitted it. What the writer before wrote
+        // has to be seen by readers that join behind HELD.
+        let admitted = word.load(Acquire).addr() == ADMITTED
+            || word.compare_exchange(state(WAIT), state(READER), Release, Acquire).is_err();
+        if admitted {
+            // Nobody but the owner changes ADMITTED.
+            word.store(state(HELD), Release);
+        }
+    }
 
-        fn schedule(&self) {
-            let mut obtained = 1;
-            for slot in &self.slots {
-                // SAFETY: each slot enters its queue once, and stays until the threads are joined.
-                match unsafe { Slot::enqueue(NonNull::from(slot)) } {
-                    None => obtained += 1,
-                    // SAFETY: the predecessor came out of `enqueue`. The pointer is never used as
-                    // one to a behaviour.
-                    Some(before) => unsafe { Slot::link(before, NonNull::from(self).cast()) },
+    /// Leaves the queue. Calls `resolve` for each slot that holds the cown by that and did not
+    /// before.
+    ///
+    /// # Safety
+    ///
+    /// The owner holds the cown, and calls this once. The cown is alive.
+    pub(crate) unsafe fn release(this: NonNull<Slot>, resolve: &mut impl FnMut(NonNull<Slot>)) {
+        // SAFETY: the slot is its owner's, who is the caller, and who keeps the cown alive.
+        unsafe {
+            let slot = this.as_ref();
+            let cown = slot.cown();
+            let next = slot.status.leave(cown.as_ref());
+            match slot.mode() {
+                Mode::Write => {
+                    if let Some(next) = next {
+                        hand_over(next, resolve);
+                    }
+                }
+                // Readers behind this one hold the cown already.
+                Mode::Read => {
+                    let writer = next.filter(|next| next.as_ref().mode() == Mode::Write);
+                    if let Some(writer) = cown.as_ref().readers.leave(writer) {
+                        resolve(writer);
+                    }
                 }
             }
-            self.slots.iter().for_each(Slot::publish);
-            self.resolve(obtained);
         }
+    }
 
-        fn resolve(&self, count: u32) {
-            if self.pending.fetch_sub(count, AcqRel) != count {
+    /// After the release: how many references to the cown it left to the owner. There is one for
+    /// each reader, and one for each queue that is not empty, which is left to who emptied it.
+    pub(crate) fn references(&self) -> u32 {
+        // Relaxed: `release` saw the link, or that there is none.
+        let emptied = self.status.0.load(Relaxed).addr() < FIRST_NEXT;
+        u32::from(emptied) + u32::from(self.mode() == Mode::Read)
+    }
+}
+
+/// Hands a cown over to the slot that has come to the front of the queue, and if that reads, to all
+/// readers in a row.
+///
+/// # Safety
+///
+/// The caller held the cown as a writer, and gives it up.
+pub(crate) unsafe fn hand_over(first: NonNull<Slot>, resolve: &mut impl FnMut(NonNull<Slot>)) {
+    // SAFETY: a slot whose behaviour lacks a cown stays where it is, and all of these do up to the
+    // end of `admit_row`; from then on each is touched before it is resolved and not afterwards.
+    unsafe {
+        if first.as_ref().mode() == Mode::Write {
+            return resolve(first);
+        }
+        let last = admit_row(first);
+        let mut slot = first;
+        loop {
+            // Acquire: pairs with the Release of `link`, for the successor.
+            let next = slot.as_ref().status.0.load(Acquire);
+            let is_last = slot == last;
+            resolve(slot);
+            match successor(next) {
+                Some(next) if !is_last => slot = next,
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Counts the readers in a row, and lets those join that come later. Returns the last one.
+///
+/// # Safety
+///
+/// `first` reads; no writer holds the cown, and no reader of the row has been resolved.
+unsafe fn admit_row(first: NonNull<Slot>) -> NonNull<Slot> {
+    let (mut slot, mut uncounted) = (first, 1);
+    loop {
+        // SAFETY: the slot is not resolved yet, so it stays where it is, and so does its cown.
+        let (Status(word), cown) =
+            unsafe { (&slot.as_ref().status, slot.as_ref().cown().as_ref()) };
+        // Acquire: pairs with the Release of `link`, for the successor.
+        let seen = word.load(Acquire);
+        match successor(seen) {
+            Some(next) if seen.addr() & NEXT_READS != 0 => {
+                slot = next;
+                uncounted += 1;
+            }
+            next => {
+                // Before anybody can see that this reader holds the cown.
+                cown.readers.add(core::mem::take(&mut uncounted));
+                if next.is_some() {
+                    return slot;
+                }
+                let admitted = if seen.addr() == WAIT { ADMITTED } else { HELD };
+                // Release: pairs with the Acquire in `link`: who joins finds the count.
+                if word.compare_exchange(seen, state(admitted), Release, Relaxed).is_ok() {
+                    return slot;
+                }
+                // It was published meanwhile, or has a successor now.
+            }
+        }
+    }
+}
+
+/// Slots for one cown that are linked to each other and enter its queue in one step.
+pub(crate) struct Chain {
+    first: NonNull<Slot>,
+    last: NonNull<Slot>,
+    /// How many readers it starts with.
+    leading_readers: u32,
+    readers: u32,
+    length: u32,
+}
+
+impl Chain {
+    /// A chain of one slot.
+    ///
+    /// # Safety
+    ///
+    /// The slot is in no queue and no chain, and stays where it is until it was released.
+    pub(crate) unsafe fn new(slot: NonNull<Slot>) -> Self {
+        // SAFETY: the slot is the caller's.
+        let reads = u32::from(unsafe { slot.as_ref() }.mode() == Mode::Read);
+        Self { first: slot, last: slot, leading_readers: reads, readers: reads, length: 1 }
+    }
+
+    /// Appends a slot for the same cown.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Chain::new`].
+    pub(crate) unsafe fn append(&mut self, slot: NonNull<Slot>) {
+        // SAFETY: the slots are the chain's, and in no queue yet.
+        unsafe {
+            let reads = slot.as_ref().mode() == Mode::Read;
+            let next =
+                if reads { slot.as_ptr().map_addr(|a| a | NEXT_READS) } else { slot.as_ptr() };
+            // Relaxed: who comes to see this slot comes by a link or tail that is set later.
+            self.last.as_ref().status.0.store(next, Relaxed);
+            self.leading_readers += u32::from(reads && self.leading_readers == self.length);
+            self.readers += u32::from(reads);
+        }
+        self.length += 1;
+        self.last = slot;
+    }
+
+    /// The slot at the end, which has to be published.
+    pub(crate) fn last(&self) -> NonNull<Slot> {
+        self.last
+    }
+
+    /// Enters the queue of the cown. Calls `obtained` for each slot that holds the cown at once.
+    ///
+    /// # Safety
+    ///
+    /// The caller keeps the cown alive meanwhile, and calls this once. No slot of the chain is
+    /// released before the last one is published.
+    pub(crate) unsafe fn enqueue(&self, mut obtained: impl FnMut(NonNull<Slot>)) {
+        // SAFETY: the caller keeps slots and cown alive.
+        unsafe {
+            let cown = self.first.as_ref().cown().as_ref();
+            // The exchange is the linearisation point: the order of the exchanges on a cown's tail is
+            // the order in which its behaviours run.
+            // Release: whoever gets this slot as its predecessor sees it initialised.
+            // Acquire: pairs with that Release of the predecessor, and with the Release of `leave`
+            // that set the tail to null, so that this behaviour sees what the last holder wrote.
+            let before = cown.tail.swap(Slot::status(self.last).as_ptr(), AcqRel);
+            let predecessor = NonNull::new(before);
+            // A reference for the queue, if it was empty, and one for each reader.
+            let references = self.readers + u32::from(predecessor.is_none());
+            if references > 0 {
+                cown.retain_many(references);
+            }
+            let holds = match predecessor {
+                Some(predecessor) => Status::link(predecessor, self, cown),
+                None if self.leading_readers > 0 => {
+                    cown.readers.add(self.leading_readers);
+                    true
+                }
+                None => cown.readers.admit_writer(self.first),
+            };
+            if !holds {
                 return;
             }
-            for cown in &self.cowns {
-                // SAFETY: the request holds the cown.
-                cown.log.with_mut(|log| unsafe { (*log).push(self.name) });
+            let count = self.leading_readers.max(1);
+            if self.leading_readers == self.length {
+                // Later readers join behind it. Relaxed: it is seen by what `publish` makes of it.
+                self.last.as_ref().status.0.store(state(ADMITTED), Relaxed);
             }
-            for slot in &self.slots {
-                // SAFETY: the request holds the cown.
-                if let Some(next) = unsafe { Slot::release(NonNull::from(slot)) } {
-                    // SAFETY: `schedule` passed a request, which lives until the threads are joined.
-                    unsafe { next.cast::<Request>().as_ref() }.resolve(1);
+            let mut slot = self.first;
+            for index in 0..count {
+                // The link is read first, though nobody but the caller can start the slot's owner.
+                let next = successor(slot.as_ref().status.0.load(Relaxed));
+                obtained(slot);
+                match next {
+                    Some(next) if index + 1 < count => slot = next,
+                    _ => break,
                 }
             }
         }
     }
-
-    /// Schedules each request on a thread of its own. Returns the logs of the cowns.
-    fn run(
-        preemptions: Option<usize>,
-        cowns: usize,
-        requests: &'static [&[usize]],
-        check: fn(&[Vec<usize>]),
-    ) {
-        let mut model = loom::model::Builder::new();
-        model.preemption_bound = preemptions;
-        model.check(move || {
-            let cowns: Vec<_> = (0..cowns).map(|_| Arc::new(Cown::new())).collect();
-            let requests: Vec<_> = requests
-                .iter()
-                .enumerate()
-                .map(|(name, wanted)| {
-                    let wanted: Vec<_> =
-                        wanted.iter().map(|cown| Arc::clone(&cowns[*cown])).collect();
-                    Arc::new(Request::new(name, wanted))
-                })
-                .collect();
-            let schedule = |request: &Arc<Request>| {
-                let request = Arc::clone(request);
-                thread::spawn(move || request.schedule())
-            };
-            let others: Vec<_> = requests[1..].iter().map(schedule).collect();
-            requests[0].schedule();
-            others.into_iter().for_each(|thread| thread.join().unwrap());
-            // SAFETY: all threads have ended.
-            let log = |cown: &Arc<Cown>| cown.log.with(|log| unsafe { (*log).clone() });
-            check(&cowns.iter().map(log).collect::<Vec<_>>());
-        });
-    }
-
-    #[test]
-    fn two_requests_over_two_cowns() {
-        run(None, 2, &[&[0, 1], &[0, 1]], |logs| {
-            assert_eq!(logs[0].len(), 2);
-            assert_eq!(logs[0], logs[1]);
-        });
-    }
-
-    #[test]
-    fn two_requests_that_share_one_of_their_cowns() {
-        run(None, 3, &[&[0, 1], &[1, 2]], |logs| assert_eq!(logs[1].len(), 2));
-    }
-
-    /// Three behaviours, each of which shares one cown with each of the others. Were they ordered in
-    /// a circle, one could hold what the next one needs.
-    #[test]
-    fn overlapping_pairs() {
-        run(Some(3), 3, &[&[0, 1], &[1, 2], &[0, 2]], |logs| {
-            assert!(logs.iter().all(|log| log.len() == 2));
-            let before = |cown: usize, a: usize, b: usize| logs[cown] == [a, b];
-            let circle = before(1, 0, 1) && before(2, 1, 2) && before(0, 2, 0);
-            let other = before(0, 0, 2) && before(2, 2, 1) && before(1, 1, 0);
-            assert!(!circle && !other, "{logs:?}");
-        });
-    }
-
-    #[test]
-    fn three_requests_over_one_cown() {
-        run(Some(3), 1, &[&[0], &[0], &[0]], |logs| assert_eq!(logs[0].len(), 3));
-    }
 }
+
+#[cfg(all(test, loom))]
+mod model;

@@ -26,7 +26,7 @@ use std::{
 
 use boc_core::{
     Builder, Cown, ExecutorRef, Failure, Handle, Pump, Runtime,
-    raw::{self, CownPtr},
+    raw::{self, Access},
     set_unobserved_panic_hook,
 };
 use fastrand::Rng;
@@ -282,7 +282,7 @@ impl Plan {
     /// Holds some cowns outside of a behaviour, or gives up.
     fn claim(&self, rng: &mut Rng, place: Place) {
         let cowns = self.request(rng);
-        let pointers: Vec<_> = cowns.iter().map(CownPtr::from).collect();
+        let pointers: Vec<_> = cowns.iter().map(Access::from).collect();
         // SAFETY: `cowns` keeps them alive.
         let claim = unsafe { raw::claim(&pointers) }.expect("no cown is there twice");
         if claim.wait(Some(Instant::now() + Duration::from_micros(rng.u64(0..200)))) {

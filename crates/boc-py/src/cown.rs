@@ -19,7 +19,7 @@
 //! a collection, when no Python thread runs: a new reference can only be made from the object, by a
 //! thread that is attached.
 
-use boc_core::raw::{self, Claim, CownPtr, ResultCown, Signal};
+use boc_core::raw::{self, Access, Claim, ResultCown, Signal};
 use pyo3::{
     PyTraverseError, PyVisit,
     exceptions::{PyRuntimeError, PyTimeoutError},
@@ -121,7 +121,7 @@ impl Cown {
 
     fn take_place(&self) -> Claim {
         // SAFETY: `self` keeps the cown alive.
-        unsafe { raw::claim(&[CownPtr::from(self.body())]) }.expect("one cown has no duplicate")
+        unsafe { raw::claim(&[Access::from(self.body())]) }.expect("one cown has no duplicate")
     }
 
     /// Holds the cown while `f` uses the contents. `f` must not run Python code.

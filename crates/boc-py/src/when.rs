@@ -1,6 +1,6 @@
 //! From the arguments of `when` to a behaviour.
 
-use boc_core::raw::{self, CownPtr};
+use boc_core::raw::{self, Access};
 use pyo3::{
     exceptions::{PyRuntimeError, PyTypeError},
     ffi,
@@ -95,8 +95,8 @@ impl Request {
     fn schedule(&self, function: &Bound<'_, PyAny>) -> PyResult<Py<Cown>> {
         let py = function.py();
         signature::check(function, self.count)?;
-        let cowns: SmallVec<[CownPtr; 4]> =
-            self.cowns.iter().map(|cown| CownPtr::from(cown.get().body())).collect();
+        let cowns: SmallVec<[Access; 4]> =
+            self.cowns.iter().map(|cown| Access::from(cown.get().body())).collect();
         let result = pool::with_executor(py, |executor, refusal| {
             let body = self.body(function);
             let run = move |result: &mut Contents| body.run(result);

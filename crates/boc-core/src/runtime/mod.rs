@@ -20,6 +20,7 @@ use std::{
 };
 
 use crate::{
+    batch::Batch,
     executor::ExecutorRef,
     handle::Handle,
     outcome,
@@ -226,6 +227,11 @@ impl Runtime {
         R: Send + 'static,
     {
         self.executor.try_when(request, body)
+    }
+
+    /// An empty batch: behaviours that are scheduled as one step.
+    pub fn batch(&self) -> Batch {
+        self.executor.batch()
     }
 
     /// How many workers there are.

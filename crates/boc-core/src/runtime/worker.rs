@@ -5,7 +5,8 @@ use core::cell::Cell;
 use super::shared::{Shared, WorkerState, stage};
 use crate::{
     backoff::Backoff,
-    behaviour::{self, Behaviour},
+    behaviour::Behaviour,
+    conclusion,
     executor::{ExecutorRef, Ready},
     mpsc::Chain,
     outcome,
@@ -209,14 +210,16 @@ impl Context {
         let behaviour = ready.into_inner();
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
-            if self.shared.stage() == stage::STOPPED {
-                Behaviour::cancel(behaviour);
+            let conclude = if self.shared.stage() == stage::STOPPED {
+                Behaviour::abandon(behaviour)
             } else {
-                outcome::as_behaviour(|| Behaviour::invoke(behaviour));
+                outcome::as_behaviour(|| Behaviour::invoke(behaviour))
+            };
+            if conclude {
+                self.releasing.set(true);
+                outcome::as_behaviour(|| conclusion::conclude(behaviour));
+                self.releasing.set(false);
             }
-            self.releasing.set(true);
-            outcome::as_behaviour(|| behaviour::conclude(behaviour));
-            self.releasing.set(false);
         }
     }
 

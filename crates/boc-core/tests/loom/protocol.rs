@@ -2,7 +2,7 @@
 
 use boc_core::{
     ExecutorRef,
-    raw::{self, CownPtr},
+    raw::{self, Access},
 };
 use loom::thread;
 
@@ -191,7 +191,7 @@ fn a_claim_given_up_against_granted() {
             })
         };
         // SAFETY: the cown is alive.
-        drop(unsafe { raw::claim(&[CownPtr::from(&cown)]) }.unwrap());
+        drop(unsafe { raw::claim(&[Access::from(&cown)]) }.unwrap());
         other.join().unwrap();
         assert_eq!(entries(&cown), [1]);
     });
@@ -208,7 +208,7 @@ fn a_claim_holds_the_cowns_until_it_is_dropped() {
             })
         };
         // SAFETY: the cown is alive.
-        let claim = unsafe { raw::claim(&[CownPtr::from(&cown)]) }.unwrap();
+        let claim = unsafe { raw::claim(&[Access::from(&cown)]) }.unwrap();
         assert!(claim.wait(None));
         // SAFETY: the claim holds the cown.
         unsafe { (*raw::value_ptr(&cown)).push(2) };

@@ -1,0 +1,235 @@
+//! The end of a behaviour: its cowns go to those behind it, its result to those who wait for it.
+
+use core::ptr::NonNull;
+
+use crate::{
+    behaviour::{Behaviour, CANCELLED, COUNT, STARTED},
+    cown::Header,
+    executor::Ready,
+    outcome::{contain, swallow},
+    slot::{self, Slot},
+    sync::atomic::Ordering::{AcqRel, Relaxed},
+};
+
+/// Releases what a behaviour holds, after it ran or was cancelled, and gives it up.
+///
+/// # Safety
+///
+/// The caller owns the behaviour, whose closure is gone.
+pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
+    // SAFETY: passed on to the caller.
+    unsafe { conclude_all(Refused(Some(behaviour))) };
+}
+
+/// Concludes behaviours. Successors that become ready go to their executors; one that its executor
+/// refuses is concluded in turn, in a loop: a long queue behind a stopped runtime takes no deep stack.
+///
+/// # Safety
+///
+/// As for [`conclude`].
+unsafe fn conclude_all(mut refused: Refused) {
+    while let Some(current) = refused.pop() {
+        // SAFETY: owned by the caller, or by this loop if it was refused. Each slot is released
+        // once, while the behaviour holds its cown, which a reference keeps alive, up to the end of
+        // the second loop: its own, or that of the queue.
+        unsafe {
+            let slots = Behaviour::slots(current).as_ref();
+            let slots = || slots.iter().filter(|slot| !slot.is_merged());
+            for slot in slots() {
+                Slot::release(NonNull::from(slot), &mut |next| resolve(next, &mut refused));
+            }
+            // Only now, since the end of a value may take long.
+            for slot in slots() {
+                drop_references(slot.cown(), slot.references());
+            }
+            end(current, &mut refused);
+        }
+    }
+}
+
+/// Gives up a behaviour that has entered no queue: drops its closure uncalled, and tells its state.
+///
+/// # Safety
+///
+/// The caller owns the behaviour, apart from handles to its result.
+pub(crate) unsafe fn give_up(behaviour: NonNull<Behaviour>) {
+    // SAFETY: the slots are in no queue, so they are the caller's, and there is nothing to release.
+    // If `cancel` was faster, it has the closure, and who of both is later concludes the behaviour.
+    unsafe {
+        let slots = Behaviour::slots(behaviour);
+        (0..slots.len()).for_each(|index| Slot::merge(slots.cast::<Slot>().add(index)));
+        let all = slots.len() as u32 + 1;
+        let head = behaviour.as_ref();
+        let take = |pending| Some(if pending & CANCELLED == 0 { STARTED } else { pending - all });
+        let (Ok(before) | Err(before)) = head.pending.fetch_update(AcqRel, Relaxed, take);
+        if before & CANCELLED == 0 {
+            Behaviour::drop_closure(behaviour);
+        } else if before & COUNT != all {
+            return;
+        }
+        conclude(behaviour);
+    }
+}
+
+/// Cancels a behaviour, unless its closure was called or dropped before; says whether it did.
+///
+/// The closure is dropped and the result is released at once. The places in the queues of its cowns
+/// are given up when it is their turn.
+///
+/// # Safety
+///
+/// The caller has a reference to the behaviour's result.
+pub(crate) unsafe fn cancel(behaviour: NonNull<Behaviour>) -> bool {
+    // SAFETY: the caller's reference keeps the behaviour alive.
+    let head = unsafe { behaviour.as_ref() };
+    // One for this thread, so that the behaviour is not concluded before it is through; and if the
+    // behaviour waits for nothing any more, one for who has it as a `Ready`.
+    let mark = |pending: u32| {
+        let shares = if pending & COUNT == 0 { 2 } else { 1 };
+        (pending & (STARTED | CANCELLED) == 0).then(|| (pending | CANCELLED) + shares)
+    };
+    // Release: pairs with the Acquire of who comes too late, for the closure that is gone then (as
+    // does the Release in `resolve` below). Acquire: the closure may come from another thread.
+    if head.pending.fetch_update(AcqRel, Relaxed, mark).is_err() {
+        return false;
+    }
+    let mut refused = Refused(None);
+    // SAFETY: the mark gives this thread the closure, and the state, which belongs to who holds the
+    // result. The share that was added is taken away once.
+    unsafe {
+        Behaviour::drop_closure(behaviour);
+        release_result(behaviour, &mut refused);
+        if Behaviour::resolve(behaviour, 1) {
+            refused.push(behaviour);
+        }
+        conclude_all(refused);
+    }
+    true
+}
+
+/// The last part of a behaviour's life: the result is released, the waiting are told, the reference
+/// of the run goes.
+///
+/// # Safety
+///
+/// The caller owns the behaviour, which has released its cowns, and gives it up.
+unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
+    // SAFETY: alive by the reference of the run, which is given up last.
+    unsafe {
+        let executor = behaviour.as_ref().executor;
+        if !behaviour.as_ref().was_cancelled() {
+            release_result(behaviour, refused);
+        }
+        drop_references(Behaviour::result(behaviour), 1);
+        // After all else, so that a quiescent executor has dropped what its behaviours referred to.
+        swallow(|| executor.end());
+    }
+}
+
+/// The outcome is there: hands the result over to who is scheduled over it, and tells who waits.
+///
+/// # Safety
+///
+/// The caller acts for the behaviour, which holds its result, and has a reference to it; called once.
+unsafe fn release_result(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let head = behaviour.as_ref();
+        let result = Behaviour::result(behaviour);
+        if let Some(next) = head.own.leave(result.as_ref()) {
+            // For the queue, which is not empty; up to now the run's reference was there.
+            result.as_ref().retain();
+            slot::hand_over(next, &mut |next| resolve(next, refused));
+        }
+        head.completion.complete();
+    }
+}
+
+/// Gives up references to a cown. A value whose destructor panics must not keep what comes next
+/// from being done.
+///
+/// # Safety
+///
+/// The caller owns so many references, and does not use them afterwards.
+pub(crate) unsafe fn drop_references(cown: NonNull<Header>, count: u32) {
+    if count > 0 {
+        // SAFETY: passed on to the caller.
+        swallow(|| unsafe { Header::release(cown, count) });
+    }
+}
+
+/// A slot holds its cown now. Hands the behaviour to its executor if that was all it waited for.
+///
+/// # Safety
+///
+/// The cown was handed over to the slot, which has not been resolved.
+unsafe fn resolve(slot: NonNull<Slot>, refused: &mut Refused) {
+    // SAFETY: the behaviour lacked a cown up to now, so it is alive; if it lacks none any more it
+    // belongs to who resolved it.
+    unsafe {
+        let behaviour = slot.as_ref().behaviour();
+        if Behaviour::resolve(behaviour, 1) {
+            dispatch(behaviour, refused);
+        }
+    }
+}
+
+/// Hands a behaviour that holds all its cowns to its executor. If that refuses, or the behaviour was
+/// cancelled, there is nothing left but to conclude it.
+///
+/// # Safety
+///
+/// The caller owns the behaviour.
+unsafe fn dispatch(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
+    // SAFETY: the caller owns the behaviour; the seat is copied out because the behaviour may be
+    // gone when `execute` returns.
+    unsafe {
+        if behaviour.as_ref().was_cancelled() {
+            return refused.push(behaviour);
+        }
+        let executor = behaviour.as_ref().executor;
+        // An executor that panics has taken the behaviour, or cancelled it by dropping it.
+        if let Ok(Err(ready)) = contain(|| executor.execute(Ready::new(behaviour))) {
+            let behaviour = ready.into_inner();
+            if Behaviour::abandon(behaviour) {
+                refused.push(behaviour);
+            }
+        }
+    }
+}
+
+/// Starts a behaviour that holds all its cowns, on the thread that has just obtained the last one.
+///
+/// # Safety
+///
+/// As for [`dispatch`].
+pub(crate) unsafe fn start(behaviour: NonNull<Behaviour>) {
+    let mut refused = Refused(None);
+    // SAFETY: passed on to the caller.
+    unsafe {
+        dispatch(behaviour, &mut refused);
+        conclude_all(refused);
+    }
+}
+
+/// A list of behaviours that are to be concluded, linked through themselves.
+struct Refused(Option<NonNull<Behaviour>>);
+
+impl Refused {
+    /// # Safety
+    ///
+    /// The caller owns the behaviour and gives it to the list.
+    unsafe fn push(&mut self, behaviour: NonNull<Behaviour>) {
+        // SAFETY: owned, so nobody else uses the link.
+        unsafe { behaviour.as_ref() }.link.set(self.0.map(NonNull::cast));
+        self.0 = Some(behaviour);
+    }
+
+    fn pop(&mut self) -> Option<NonNull<Behaviour>> {
+        let behaviour = self.0?;
+        // SAFETY: the list owns its behaviours; the link was set by `push`, or is null in a
+        // behaviour that came from an executor's queue.
+        self.0 = unsafe { behaviour.as_ref() }.link.take().map(NonNull::cast);
+        Some(behaviour)
+    }
+}
