@@ -39,7 +39,7 @@ def no_std(_: Machine) -> Iterator[Command]:
 
 def rust(_: Machine) -> Iterator[Command]:
     # Examples in the documentation are among them.
-    yield cargo("test", "--package", "boc-core", "--release")
+    yield cargo("test", "--package", "boc-core", "--package", "boc-bench", "--release")
 
 
 def loom(_: Machine) -> Iterator[Command]:
