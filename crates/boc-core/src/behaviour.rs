@@ -259,10 +259,21 @@ impl Behaviour {
     /// The caller obtained `count` of what the behaviour waits for. If the answer is `false`, the
     /// caller does not touch the behaviour any more.
     pub(crate) unsafe fn resolve(this: NonNull<Behaviour>, count: u32) -> bool {
-        // Release: what this thread's holder wrote into the cown happens before the behaviour.
-        // Acquire: for the last one, who starts the behaviour after all those writes.
         // SAFETY: the behaviour cannot start, so cannot end, before this subtraction.
-        unsafe { this.as_ref() }.pending.fetch_sub(count, AcqRel) & COUNT == count
+        unsafe {
+            let pending = &this.as_ref().pending;
+            // Nobody else is going to subtract anything, and without a handle nobody can cancel it,
+            // so no exchange is needed. It is over with counting then.
+            // Acquire: what those wrote who subtracted before happens before the behaviour.
+            if pending.load(Acquire) == count
+                && Behaviour::result(this).as_ref().is_only_reference(1)
+            {
+                return true;
+            }
+            // Release: what this thread's holder wrote into the cown happens before the behaviour.
+            // Acquire: for the last one, who starts the behaviour after all those writes.
+            pending.fetch_sub(count, AcqRel) & COUNT == count
+        }
     }
 
     /// Takes the right to call or drop the closure. If [`cancel`] was faster, `Err` says whether the

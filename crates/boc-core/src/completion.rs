@@ -38,6 +38,12 @@ impl Completion {
         self.head.load(Acquire) == DONE
     }
 
+    /// Whether somebody wants to know of the end, as far as the caller knows.
+    pub(crate) fn is_awaited(&self) -> bool {
+        // Relaxed: what is asked for happened before the call.
+        !self.head.load(Relaxed).is_null()
+    }
+
     /// Calls `callback` when the behaviour has ended: at once if it has, else on the thread that
     /// ends it. Callbacks are called in the order in which they were subscribed.
     pub(crate) fn subscribe(&self, callback: Box<dyn FnOnce() + Send>) {

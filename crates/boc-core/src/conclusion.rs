@@ -116,11 +116,18 @@ pub(crate) unsafe fn cancel(behaviour: NonNull<Behaviour>) -> bool {
 unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     // SAFETY: alive by the reference of the run, which is given up last.
     unsafe {
-        let executor = behaviour.as_ref().executor;
-        if !behaviour.as_ref().was_cancelled() {
+        let head = behaviour.as_ref();
+        let executor = head.executor;
+        let result = Behaviour::result(behaviour);
+        // Without a handle there can still be somebody who was scheduled over the result before the
+        // handle went, or a callback.
+        let unknown = result.as_ref().is_only_reference(1)
+            && head.own.is_last(result.as_ref())
+            && !head.completion.is_awaited();
+        if !unknown && !head.was_cancelled() {
             release_result(behaviour, refused);
         }
-        drop_references(Behaviour::result(behaviour), 1);
+        drop_references(result, 1);
         // After all else, so that a quiescent executor has dropped what its behaviours referred to.
         swallow(|| executor.end());
     }

@@ -24,6 +24,7 @@ use crate::{
     raw::ResultCown,
     request::{Cursor, Request},
     slot::{Chain, Mode, Slot},
+    sync::atomic::Ordering::Relaxed,
 };
 
 /// A cown was named twice in one request, and not only to be [read](crate::read).
@@ -291,24 +292,33 @@ unsafe fn merge(kept: NonNull<Slot>, merged: NonNull<Slot>) -> Result<(), Duplic
 /// The behaviour is new, and `ordered` are its slots, in the order of their cowns, each cown once.
 /// The cowns are alive.
 unsafe fn acquire(behaviour: NonNull<Behaviour>, ordered: &[NonNull<Slot>]) {
-    // The extra one, which kept the behaviour from starting before all its slots are published; and
-    // those that were merged.
-    // SAFETY: the behaviour is new.
-    let slots = unsafe { Behaviour::slots(behaviour) }.len();
-    let mut obtained = 1 + (slots - ordered.len()) as u32;
-    for slot in ordered {
-        // SAFETY: each slot enters its queue once.
-        unsafe { Chain::new(*slot).enqueue(|_| obtained += 1) };
-    }
-    for slot in ordered {
-        // SAFETY: the behaviour has not started, because of the extra one, so its slots are alive.
-        unsafe { slot.as_ref() }.publish();
-    }
-    // SAFETY: `obtained` cowns belong to the behaviour. Once the answer is `true`, it is ours to
-    // start.
+    // SAFETY: the behaviour is new, and the slots are its own. Each slot enters its queue once.
     unsafe {
-        if Behaviour::resolve(behaviour, obtained) {
-            conclusion::start(behaviour);
+        let head = behaviour.as_ref();
+        match ordered {
+            [slot] if slot.as_ref().mode() == Mode::Write => {
+                // Without the extra one: this slot is published before it can be resolved.
+                // Relaxed, both: nobody else knows the behaviour yet.
+                head.pending.store(1, Relaxed);
+                if Chain::enter_alone(*slot) {
+                    head.pending.store(0, Relaxed);
+                    conclusion::start(behaviour);
+                }
+            }
+            ordered => {
+                // The extra one, which keeps the behaviour from starting before all its slots are
+                // published, and those that were merged.
+                let merged = Behaviour::slots(behaviour).len() - ordered.len();
+                let mut obtained = 1 + merged as u32;
+                for slot in ordered {
+                    Chain::new(*slot).enqueue(|_| obtained += 1);
+                }
+                ordered.iter().for_each(|slot| slot.as_ref().publish());
+                // `obtained` cowns belong to the behaviour. Once the answer is `true`, it is ours.
+                if Behaviour::resolve(behaviour, obtained) {
+                    conclusion::start(behaviour);
+                }
+            }
         }
     }
 }

@@ -125,6 +125,26 @@ impl Status {
         Self(AtomicPtr::new(state(WRITER)))
     }
 
+    /// Waits until the owner of this slot has published it. Returns the state.
+    ///
+    /// # Safety
+    ///
+    /// `this` came out of the exchange by which a slot entered the queue, and is not linked yet.
+    unsafe fn wait_until_published(this: NonNull<Status>) -> *mut Slot {
+        // SAFETY: the owner's release waits for the link, so the slot is alive.
+        let Status(word) = unsafe { this.as_ref() };
+        let mut backoff = Backoff::new();
+        loop {
+            // Acquire: pairs with the Release of `publish`. The predecessor's exchanges on the tails
+            // of its other cowns happened before it, so this behaviour's come after them.
+            let seen = word.load(Acquire);
+            if !matches!(seen.addr(), WAIT | ADMITTED) {
+                return seen;
+            }
+            backoff.snooze();
+        }
+    }
+
     /// Waits until the owner of this slot has published it, then makes the chain its successor. Says
     /// whether the chain's leading readers hold the cown by that.
     ///
@@ -138,16 +158,10 @@ impl Status {
         let next = chain.first.as_ptr().map_addr(|address| {
             if chain.leading_readers > 0 { address | NEXT_READS } else { address }
         });
-        let mut backoff = Backoff::new();
-        // Acquire: pairs with the Release of `publish`. The predecessor's exchanges on the tails of
-        // its other cowns happened before it, so this behaviour's exchanges there come after them.
-        let mut seen = word.load(Acquire);
+        // SAFETY: as above.
+        let mut seen = unsafe { Status::wait_until_published(this) };
         loop {
             match seen.addr() {
-                WAIT | ADMITTED => {
-                    backoff.snooze();
-                    seen = word.load(Acquire);
-                }
                 // A waker may be about to admit it.
                 READER => match word.compare_exchange(seen, next, Release, Acquire) {
                     Ok(_) => return false,
@@ -166,6 +180,12 @@ impl Status {
                 }
             }
         }
+    }
+
+    /// Whether nobody has come behind this slot, as far as the caller knows.
+    pub(crate) fn is_last(&self, cown: &Header) -> bool {
+        // Relaxed: what is asked for happened before the call.
+        ptr::eq(cown.tail.load(Relaxed), self)
     }
 
     /// The successor, or the queue is empty now and there is none.
@@ -408,6 +428,32 @@ impl Chain {
     /// The slot at the end, which has to be published.
     pub(crate) fn last(&self) -> NonNull<Slot> {
         self.last
+    }
+
+    /// [`Chain::enqueue`] and `publish` in one, for a writer that is the only slot of its behaviour.
+    /// Says whether it holds the cown at once; if not, it is resolved when its turn comes, which may
+    /// be before this returns.
+    ///
+    /// # Safety
+    ///
+    /// As for `enqueue`.
+    pub(crate) unsafe fn enter_alone(slot: NonNull<Slot>) -> bool {
+        // SAFETY: the caller keeps slot and cown alive up to the link.
+        unsafe {
+            let cown = slot.as_ref().cown().as_ref();
+            // As in `enqueue`.
+            let before = cown.tail.swap(Slot::status(slot).as_ptr(), AcqRel);
+            let Some(predecessor) = NonNull::new(before) else {
+                cown.retain();
+                slot.as_ref().publish();
+                return cown.readers.admit_writer(slot);
+            };
+            // Not before the predecessor: who comes behind this slot goes on to its next cown, and
+            // must not pass the predecessor there.
+            Status::wait_until_published(predecessor);
+            slot.as_ref().publish();
+            Status::link(predecessor, &Self::new(slot), cown)
+        }
     }
 
     /// Enters the queue of the cown. Calls `obtained` for each slot that holds the cown at once.

@@ -92,8 +92,19 @@ impl Request {
     }
 }
 
-/// As `schedule::acquire_all`.
+/// As `schedule::acquire_all`, and for one behaviour over one cown to write, `schedule::acquire`.
 fn schedule(batch: &[&Request]) {
+    if let [request] = batch
+        && let [slot] = &request.slots[..]
+        && slot.mode() == W
+    {
+        request.pending.store(1, Relaxed);
+        // SAFETY: the slot enters its queue once, and stays until the threads are joined.
+        if unsafe { Chain::enter_alone(NonNull::from(slot)) } {
+            request.resolve(1);
+        }
+        return;
+    }
     let mut slots: Vec<&Slot> = batch.iter().flat_map(|request| &request.slots).collect();
     slots.sort_by_key(|slot| slot.cown());
     let mut lasts = Vec::new();
