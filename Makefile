@@ -32,6 +32,7 @@ lint: ## formatting, clippy and types
 
 fmt: ## format the Rust code
 	@cargo fmt --all
+	@cargo fmt --manifest-path tests/no-std/Cargo.toml
 
 clean: ## remove what was built in this clone
 	@scripts/clean

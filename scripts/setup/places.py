@@ -7,6 +7,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "python-binding"
 VENVS = REPOSITORY / ".venvs"
 TARGET = REPOSITORY / "target"
+NO_STD = REPOSITORY / "tests" / "no-std" / "Cargo.toml"
 
 
 def cache() -> Path:

@@ -56,7 +56,7 @@ class Stage:
 
 
 class Failure(Exception):
-    """Which command of a stage did not succeed, and how it ended."""
+    """What in a stage did not succeed, and how it ended."""
 
 
 def run(stage: Stage, machine: Machine) -> None:

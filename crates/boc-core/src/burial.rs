@@ -2,117 +2,42 @@
 //!
 //! The end of a cown is the end of its value, which may hold the last reference to another cown, and
 //! so on: a list of a million cowns would need a stack for a million nested ends. So beyond a certain
-//! depth the end of a cown is put off until the outermost one on this thread is through.
+//! depth the end of a cown is put off until an outer one has destroyed its value.
+//!
+//! With `std` a thread-local tells each thread how deep it is (`hosted`). Without, nothing belongs to
+//! one thread alone, and the ends of all of them are counted together (`bare`).
 
-use core::{cell::Cell, ptr, ptr::NonNull};
+use core::ptr::NonNull;
 
-use crate::{
-    cown::Header,
-    outcome::swallow,
-    sync::{self, atomic::Ordering::Relaxed},
-};
+use crate::{cown::Header, sync::atomic::Ordering::Relaxed};
 
-/// So many ends may be nested. Values lie in between, so each can take some hundred bytes of stack.
-const NESTED: u32 = 64;
+#[cfg(any(not(feature = "std"), test))]
+mod bare;
+#[cfg(feature = "std")]
+mod hosted;
 
-sync::local! {
-    /// How many ends are nested right now.
-    static DEPTH: Cell<u32> = Cell::new(0);
-    /// Cowns whose end was put off, linked by their `tail`, which is of no use to them any more.
-    static PUT_OFF: Cell<*mut Header> = Cell::new(ptr::null_mut());
-}
+#[cfg(not(feature = "std"))]
+pub(crate) use bare::destroy;
+#[cfg(feature = "std")]
+pub(crate) use hosted::destroy;
 
-/// Destroys a cown, now or a little later on this thread.
+/// Links a cown that is put off to the one that was put off before it, by its `tail`, which is of no
+/// use to it any more.
 ///
 /// # Safety
 ///
-/// No reference to it is left; the caller does not use it afterwards.
-pub(crate) unsafe fn destroy(cown: NonNull<Header>) {
-    match DEPTH.try_with(Cell::get) {
-        Ok(depth) if depth < NESTED => {
-            DEPTH.with(|cell| cell.set(depth + 1));
-            // Does the rest also if the value's destructor panics.
-            let _level = Level(depth);
-            // SAFETY: passed on to the caller.
-            unsafe { Header::destroy_now(cown) };
-        }
-        Ok(_) => PUT_OFF.with(|first| {
-            // SAFETY: the header is alive until it is destroyed, and ours alone.
-            unsafe { cown.as_ref() }.tail.store(first.replace(cown.as_ptr()).cast(), Relaxed);
-        }),
-        // The thread is being torn down, and has nothing to remember it by.
-        // SAFETY: passed on to the caller.
-        Err(_) => unsafe { Header::destroy_now(cown) },
-    }
+/// The cown is there to be destroyed, by the caller alone.
+unsafe fn link(cown: NonNull<Header>, before: *mut Header) {
+    // SAFETY: the header is alive until the cown is destroyed.
+    unsafe { cown.as_ref() }.tail.store(before.cast(), Relaxed);
 }
 
-/// One of the nested ends; the outermost one sees to those that were put off.
-struct Level(u32);
-
-impl Drop for Level {
-    fn drop(&mut self) {
-        if self.0 == 0 {
-            while let Some(next) = NonNull::new(PUT_OFF.with(Cell::get)) {
-                // SAFETY: it was put off by `destroy`, which was given it to destroy.
-                unsafe {
-                    let rest = next.as_ref().tail.load(Relaxed).cast();
-                    PUT_OFF.with(|first| first.set(rest));
-                    swallow(|| Header::destroy_now(next));
-                }
-            }
-        }
-        DEPTH.with(|cell| cell.set(self.0));
-    }
-}
-
-#[cfg(all(test, not(loom)))]
-mod tests {
-    use crate::{Cown, Runtime};
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    };
-
-    struct Node {
-        _next: Option<Cown<Node>>,
-        ended: Arc<AtomicUsize>,
-    }
-
-    impl Drop for Node {
-        fn drop(&mut self) {
-            assert!(self.ended.fetch_add(1, Relaxed) != 10, "a destructor that panics on the way");
-        }
-    }
-
-    const LENGTH: usize = 300_000;
-
-    fn chain(ended: &Arc<AtomicUsize>) -> Cown<Node> {
-        let mut head = None;
-        for _ in 0..LENGTH {
-            head = Some(Cown::new(Node { _next: head.take(), ended: Arc::clone(ended) }));
-        }
-        head.expect("the chain is not empty")
-    }
-
-    #[test]
-    fn a_long_chain_of_cowns_ends_without_a_deep_stack() {
-        let ended = Arc::new(AtomicUsize::new(0));
-        let chain = chain(&ended);
-        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(chain)));
-        assert!(dropped.is_err());
-        assert_eq!(ended.load(Relaxed), LENGTH);
-        // The thread can do it again.
-        ended.store(100, Relaxed);
-        drop(self::chain(&ended));
-        assert_eq!(ended.load(Relaxed), LENGTH + 100);
-    }
-
-    #[test]
-    fn also_on_a_worker() {
-        let ended = Arc::new(AtomicUsize::new(100));
-        let runtime = Runtime::with_workers(1);
-        let chain = chain(&ended);
-        runtime.when((), move |()| drop(chain)).wait().unwrap();
-        assert_eq!(ended.load(Relaxed), LENGTH + 100);
-    }
+/// The cown that was put off before this one.
+///
+/// # Safety
+///
+/// As for [`link`], which was called for it.
+unsafe fn before(cown: NonNull<Header>) -> *mut Header {
+    // SAFETY: as in `link`.
+    unsafe { cown.as_ref() }.tail.load(Relaxed).cast()
 }

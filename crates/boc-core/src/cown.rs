@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::{cell::UnsafeCell, fmt, marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 
 use crate::{
+    burial,
     readers::Readers,
     slot::Status,
     sync::atomic::{
@@ -70,7 +71,7 @@ impl Header {
         if header.is_only_reference(count) {
             // Nobody can make another one, so no exchange is needed to be the last.
             // SAFETY: these were the last references, and there are no weak ones.
-            return unsafe { Header::destroy(this) };
+            return unsafe { burial::destroy(this) };
         }
         // Release: pairs with the Acquire of the thread that drops the last reference, so that
         // all use of the cown happens before its destruction.
@@ -81,7 +82,7 @@ impl Header {
         // of them. A fence would do, but ThreadSanitizer does not see fences.
         header.strong.load(Acquire);
         // SAFETY: these were the last references.
-        unsafe { Header::destroy(this) };
+        unsafe { burial::destroy(this) };
     }
 
     /// Whether `count` references, which the caller has, are all there are. If so, all use of the
@@ -91,22 +92,6 @@ impl Header {
         // was nobody else at the first one, and nobody has come since.
         // Acquire: pairs with the Release of those who gave theirs up before.
         self.strong.load(Acquire) == count && self.weak.load(Relaxed) == 0
-    }
-
-    /// Ends the value, now or a little later.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Header::destroy_now`].
-    unsafe fn destroy(this: NonNull<Header>) {
-        // SAFETY: passed on to the caller.
-        unsafe {
-            #[cfg(feature = "std")]
-            crate::burial::destroy(this);
-            // Without thread-locals there is nothing to remember by how deep the ends are nested.
-            #[cfg(not(feature = "std"))]
-            Header::destroy_now(this);
-        }
     }
 
     /// Ends the value, and gives up the weak reference that the strong ones had together.

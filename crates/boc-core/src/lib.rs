@@ -31,17 +31,47 @@
 //! # Features
 //!
 //! - `std` (default): [`Runtime`] with worker threads, blocking waits, and panics of a behaviour
-//!   kept inside of it. Without it the crate needs `core` and `alloc` only; behaviours then run on
-//!   a [`Pump`] or an [`Executor`] of your own, and a panic is whatever your panic handler makes
-//!   of it.
+//!   kept inside of it.
+//!
+//! # Without `std`
+//!
+//! With `default-features = false` the crate needs `core` and `alloc` only: a global allocator, and
+//! a machine with atomic pointers. Behaviours then run on a [`Pump`] or an [`Executor`] of your own;
+//! `tests/no-std` of the repository is a whole program with both.
+//!
+//! ```
+//! use boc_core::{Cown, Pump};
+//!
+//! let pump = Pump::new();
+//! let readings = Cown::new(Vec::new());
+//! pump.executor().when(&readings, |readings| readings.push(21));
+//! // There is no waiting: what comes next is one more behaviour, over a handle.
+//! let sum = pump.executor().when(&readings, |readings| readings.iter().sum::<i32>());
+//! let doubled = pump.executor().when(&sum, |sum| sum.value().map(|sum| sum * 2));
+//! // In the main loop.
+//! pump.run_until_idle();
+//! assert!(doubled.is_finished());
+//! ```
+//!
+//! What is different:
+//!
+//! - A panic is whatever your panic handler makes of it. It must not return to the behaviour's
+//!   executor by unwinding: the cowns of that behaviour would never be released.
+//! - Scheduling waits for whoever is just scheduling over the same cowns. Threads with time slices
+//!   never notice. An interrupt handler, or a task that always goes before others, must not schedule
+//!   where it can have interrupted that: let the main loop schedule, or close interrupts around it.
+//! - When the last handle to a cown goes, its value goes at once, as it does with `std`; but if eight
+//!   cowns are being destroyed at that moment, nested or on different threads, one of those threads
+//!   destroys it a little later.
 #![cfg_attr(not(any(feature = "std", loom)), no_std)]
+// The pages are written for the whole crate; some of what they refer to needs `std`.
+#![cfg_attr(not(feature = "std"), allow(rustdoc::broken_intra_doc_links))]
 
 extern crate alloc;
 
 mod backoff;
 mod batch;
 mod behaviour;
-#[cfg(feature = "std")]
 mod burial;
 #[cfg(feature = "std")]
 mod claim;
