@@ -108,46 +108,60 @@ impl fmt::Debug for Ready {
     }
 }
 
-/// How to reach an executor, by functions over a pointer to it.
+/// What every executor starts with, in memory; how to reach it.
+pub(crate) struct Head {
+    vtable: &'static VTable,
+}
+
+impl Head {
+    pub(crate) const fn new(vtable: &'static VTable) -> Self {
+        Self { vtable }
+    }
+}
+
+/// What depends on the type of the executor. All functions get a pointer to its head that may be used
+/// to reach the whole of it.
 pub(crate) struct VTable {
     /// Adds a reference.
-    pub(crate) retain: unsafe fn(NonNull<()>),
+    pub(crate) retain: unsafe fn(NonNull<Head>),
     /// Gives a reference up.
-    pub(crate) release: unsafe fn(NonNull<()>),
+    pub(crate) release: unsafe fn(NonNull<Head>),
     /// Counts a behaviour in, or refuses it. What was counted in keeps the executor alive.
-    pub(crate) begin: unsafe fn(NonNull<()>) -> bool,
+    pub(crate) begin: unsafe fn(NonNull<Head>) -> bool,
     /// Counts a behaviour out.
-    pub(crate) end: unsafe fn(NonNull<()>),
+    pub(crate) end: unsafe fn(NonNull<Head>),
     /// [`Executor::execute`].
-    pub(crate) execute: unsafe fn(NonNull<()>, Ready) -> Result<(), Ready>,
+    pub(crate) execute: unsafe fn(NonNull<Head>, Ready) -> Result<(), Ready>,
 }
 
 /// A behaviour's tie to its executor, between `begin` and `end`.
 #[derive(Clone, Copy)]
-pub(crate) struct Seat {
-    data: NonNull<()>,
-    vtable: &'static VTable,
-}
+pub(crate) struct Seat(NonNull<Head>);
 
 impl Seat {
     /// The seat of a behaviour that no executor took. It never becomes ready.
-    pub(crate) const NOBODY: Seat = Seat {
-        data: NonNull::dangling(),
-        vtable: &VTable {
+    pub(crate) fn nobody() -> Self {
+        static NOBODY: Head = Head::new(&VTable {
             retain: |_| (),
             release: |_| (),
             begin: |_| false,
             end: |_| (),
             execute: |_, ready| Err(ready),
-        },
-    };
+        });
+        Self(NonNull::from(&NOBODY))
+    }
+
+    fn vtable(self) -> &'static VTable {
+        // SAFETY: between `begin` and `end` the executor is alive.
+        unsafe { self.0.as_ref() }.vtable
+    }
 
     /// # Safety
     ///
     /// The caller has a `Ready` for a behaviour with this seat, which it passes on.
     pub(crate) unsafe fn execute(self, ready: Ready) -> Result<(), Ready> {
         // SAFETY: the behaviour in `ready` was counted in, so the executor is alive.
-        unsafe { (self.vtable.execute)(self.data, ready) }
+        unsafe { (self.vtable().execute)(self.0, ready) }
     }
 
     /// # Safety
@@ -155,17 +169,14 @@ impl Seat {
     /// Called once for each seat, at the end of its behaviour.
     pub(crate) unsafe fn end(self) {
         // SAFETY: the seat was counted in and not out yet, so the executor is alive.
-        unsafe { (self.vtable.end)(self.data) };
+        unsafe { (self.vtable().end)(self.0) };
     }
 }
 
 /// A shared reference to an executor, to schedule behaviours on.
 ///
 /// Made from an `Arc` of any [`Executor`], or by [`Runtime::executor`](crate::Runtime::executor).
-pub struct ExecutorRef {
-    data: NonNull<()>,
-    vtable: &'static VTable,
-}
+pub struct ExecutorRef(NonNull<Head>);
 
 // SAFETY: executors are `Send + Sync`, and references are counted atomically.
 unsafe impl Send for ExecutorRef {}
@@ -175,49 +186,47 @@ unsafe impl Sync for ExecutorRef {}
 impl ExecutorRef {
     /// # Safety
     ///
-    /// The caller gives up a reference to the executor, which the vtable fits.
-    pub(crate) unsafe fn from_raw(data: NonNull<()>, vtable: &'static VTable) -> Self {
-        Self { data, vtable }
+    /// The caller gives up a reference to the executor, and the pointer may be used to reach all of it.
+    pub(crate) unsafe fn from_raw(head: NonNull<Head>) -> Self {
+        Self(head)
+    }
+
+    fn vtable(&self) -> &'static VTable {
+        // SAFETY: `self` keeps the executor alive.
+        unsafe { self.0.as_ref() }.vtable
     }
 
     /// Counts a behaviour in; `None` if the executor takes no more.
     pub(crate) fn begin(&self) -> Option<Seat> {
         // SAFETY: `self` keeps the executor alive.
-        unsafe { (self.vtable.begin)(self.data) }
-            .then_some(Seat { data: self.data, vtable: self.vtable })
+        unsafe { (self.vtable().begin)(self.0) }.then_some(Seat(self.0))
     }
 }
 
 impl Clone for ExecutorRef {
     fn clone(&self) -> Self {
         // SAFETY: `self` keeps the executor alive; the new reference belongs to the clone.
-        unsafe {
-            (self.vtable.retain)(self.data);
-            Self::from_raw(self.data, self.vtable)
-        }
+        unsafe { (self.vtable().retain)(self.0) };
+        Self(self.0)
     }
 }
 
 impl Drop for ExecutorRef {
     fn drop(&mut self) {
         // SAFETY: the reference is ours, and gone after this.
-        unsafe { (self.vtable.release)(self.data) };
+        unsafe { (self.vtable().release)(self.0) };
     }
 }
 
 impl fmt::Debug for ExecutorRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ExecutorRef").field(&self.data).finish()
+        f.debug_tuple("ExecutorRef").field(&self.0).finish()
     }
 }
 
 impl<E: Executor> From<Arc<E>> for ExecutorRef {
     fn from(executor: Arc<E>) -> Self {
-        // SAFETY: the reference of the `Arc` goes to the `ExecutorRef`.
-        unsafe {
-            let data = NonNull::new_unchecked(Arc::into_raw(executor).cast_mut()).cast();
-            Self::from_raw(data, const { &arc::vtable::<E>() })
-        }
+        arc::executor(executor)
     }
 }
 
@@ -226,7 +235,7 @@ impl ExecutorRef {
     /// For the model checker: an executor that runs what is ready on the thread where it became so,
     /// at once. It has no state and counts nothing, so what is explored is the protocol alone.
     pub fn inline() -> Self {
-        static INLINE: VTable = VTable {
+        static INLINE: Head = Head::new(&VTable {
             retain: |_| (),
             release: |_| (),
             begin: |_| true,
@@ -235,16 +244,30 @@ impl ExecutorRef {
                 ready.run();
                 Ok(())
             },
-        };
-        Self { data: NonNull::dangling(), vtable: &INLINE }
+        });
+        Self(NonNull::from(&INLINE))
     }
 }
 
-/// The vtable for executors in an `Arc`: every behaviour in flight counts as a reference.
+/// Executors in an `Arc`: every behaviour in flight counts as a reference.
 mod arc {
-    use super::{Arc, Executor, NonNull, Ready, VTable};
+    use super::{Arc, Executor, ExecutorRef, Head, NonNull, Ready, VTable};
 
-    pub(super) const fn vtable<E: Executor>() -> VTable {
+    /// An executor of somebody else's making, with a head.
+    #[repr(C)]
+    struct Headed<E> {
+        head: Head,
+        executor: Arc<E>,
+    }
+
+    pub(super) fn executor<E: Executor>(executor: Arc<E>) -> ExecutorRef {
+        let head = Head::new(const { &vtable::<E>() });
+        let data = Arc::into_raw(Arc::new(Headed { head, executor })).cast_mut();
+        // SAFETY: the reference of the `Arc` goes to the `ExecutorRef`; the head comes first.
+        unsafe { ExecutorRef::from_raw(NonNull::new_unchecked(data).cast()) }
+    }
+
+    const fn vtable<E: Executor>() -> VTable {
         VTable {
             retain: retain::<E>,
             release: release::<E>,
@@ -254,29 +277,29 @@ mod arc {
         }
     }
 
-    unsafe fn retain<E>(data: NonNull<()>) {
-        // SAFETY: `data` came out of `Arc::into_raw`, and the caller knows of a live reference.
-        unsafe { Arc::increment_strong_count(data.cast::<E>().as_ptr()) };
+    unsafe fn retain<E>(head: NonNull<Head>) {
+        // SAFETY: `head` came out of `Arc::into_raw`, and the caller knows of a live reference.
+        unsafe { Arc::increment_strong_count(head.cast::<Headed<E>>().as_ptr()) };
     }
 
-    unsafe fn release<E>(data: NonNull<()>) {
-        // SAFETY: `data` came out of `Arc::into_raw`, and the caller gives a reference up.
-        unsafe { Arc::decrement_strong_count(data.cast::<E>().as_ptr()) };
+    unsafe fn release<E>(head: NonNull<Head>) {
+        // SAFETY: `head` came out of `Arc::into_raw`, and the caller gives a reference up.
+        unsafe { Arc::decrement_strong_count(head.cast::<Headed<E>>().as_ptr()) };
     }
 
-    unsafe fn begin<E>(data: NonNull<()>) -> bool {
+    unsafe fn begin<E>(head: NonNull<Head>) -> bool {
         // SAFETY: as for `retain`.
-        unsafe { retain::<E>(data) };
+        unsafe { retain::<E>(head) };
         true
     }
 
-    unsafe fn execute<E: Executor>(data: NonNull<()>, ready: Ready) -> Result<(), Ready> {
+    unsafe fn execute<E: Executor>(head: NonNull<Head>, ready: Ready) -> Result<(), Ready> {
         // The behaviour's reference may be gone before `execute` returns, so take one for it.
         // SAFETY: the behaviour in `ready` still has its reference.
-        let executor = unsafe {
-            retain::<E>(data);
-            Arc::from_raw(data.cast::<E>().as_ptr())
+        let headed = unsafe {
+            retain::<E>(head);
+            Arc::from_raw(head.cast::<Headed<E>>().as_ptr())
         };
-        executor.execute(ready)
+        headed.executor.execute(ready)
     }
 }

@@ -135,7 +135,7 @@ where
     let accepted = seat.is_some();
     let behaviour = match seat {
         Some(seat) => Behaviour::allocate(seat, state, work, count, fill),
-        None => Behaviour::allocate(Seat::NOBODY, state, work, 0, |_| ()),
+        None => Behaviour::allocate(Seat::nobody(), state, work, 0, |_| ()),
     };
     // SAFETY: it was just allocated, so the result is its own, and it is in no queue.
     unsafe {

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     backoff::Backoff,
-    executor::{ExecutorRef, Ready, VTable},
+    executor::{ExecutorRef, Head, Ready, VTable},
     mpsc::{Chain, Queue},
     signal::wait_on,
     sync::{
@@ -52,7 +52,10 @@ pub(super) mod stage {
     pub(crate) const STOPPED: u8 = 2;
 }
 
+#[repr(C)]
 pub(super) struct Shared {
+    /// First, so that a pointer to it is one to all.
+    head: Head,
     /// Read for each behaviour, and hardly ever written: `stage` and `workers`, `waiting`.
     stage: AtomicU8,
     pub(super) workers: Vec<WorkerState>,
@@ -115,6 +118,7 @@ impl Shared {
             taken: AtomicBool::new(false),
         };
         let shared = Arc::new(Self {
+            head: Head::new(&VTABLE),
             stage: AtomicU8::new(stage::OPEN),
             workers: (0..workers).map(worker).collect(),
             waiting: AtomicUsize::new(0),
@@ -136,7 +140,7 @@ impl Shared {
         // SAFETY: the reference of the `Arc` goes to the `ExecutorRef`.
         unsafe {
             let data = Arc::into_raw(Arc::clone(this)).cast_mut();
-            ExecutorRef::from_raw(NonNull::new_unchecked(data).cast(), &VTABLE)
+            ExecutorRef::from_raw(NonNull::new_unchecked(data).cast())
         }
     }
 
@@ -381,7 +385,7 @@ static VTABLE: VTable = VTable {
 /// # Safety
 ///
 /// `data` came out of `Arc::into_raw`, and `Shared` is alive.
-unsafe fn referenced(data: NonNull<()>) -> Arc<Shared> {
+unsafe fn referenced(data: NonNull<Head>) -> Arc<Shared> {
     let shared = data.cast::<Shared>().as_ptr();
     // SAFETY: passed on to the caller.
     unsafe {
