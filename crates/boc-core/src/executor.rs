@@ -127,7 +127,10 @@ pub(crate) struct VTable {
     /// Gives a reference up.
     pub(crate) release: unsafe fn(NonNull<Head>),
     /// Counts a behaviour in, or refuses it. What was counted in keeps the executor alive.
-    pub(crate) begin: unsafe fn(NonNull<Head>) -> bool,
+    ///
+    /// Gives the head whose `end` and `execute` are called for this behaviour: that of the executor,
+    /// or of what it knows of the one behaviour.
+    pub(crate) begin: unsafe fn(NonNull<Head>) -> Option<NonNull<Head>>,
     /// Counts a behaviour out.
     pub(crate) end: unsafe fn(NonNull<Head>),
     /// [`Executor::execute`].
@@ -144,7 +147,7 @@ impl Seat {
         static NOBODY: Head = Head::new(&VTable {
             retain: |_| (),
             release: |_| (),
-            begin: |_| false,
+            begin: |_| None,
             end: |_| (),
             execute: |_, ready| Err(ready),
         });
@@ -199,7 +202,7 @@ impl ExecutorRef {
     /// Counts a behaviour in; `None` if the executor takes no more.
     pub(crate) fn begin(&self) -> Option<Seat> {
         // SAFETY: `self` keeps the executor alive.
-        unsafe { (self.vtable().begin)(self.0) }.then_some(Seat(self.0))
+        unsafe { (self.vtable().begin)(self.0) }.map(Seat)
     }
 }
 
@@ -238,7 +241,7 @@ impl ExecutorRef {
         static INLINE: Head = Head::new(&VTable {
             retain: |_| (),
             release: |_| (),
-            begin: |_| true,
+            begin: Some,
             end: |_| (),
             execute: |_, ready| {
                 ready.run();
@@ -287,10 +290,10 @@ mod arc {
         unsafe { Arc::decrement_strong_count(head.cast::<Headed<E>>().as_ptr()) };
     }
 
-    unsafe fn begin<E>(head: NonNull<Head>) -> bool {
+    unsafe fn begin<E>(head: NonNull<Head>) -> Option<NonNull<Head>> {
         // SAFETY: as for `retain`.
         unsafe { retain::<E>(head) };
-        true
+        Some(head)
     }
 
     unsafe fn execute<E: Executor>(head: NonNull<Head>, ready: Ready) -> Result<(), Ready> {

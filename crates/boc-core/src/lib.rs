@@ -30,8 +30,8 @@
 //!
 //! # Features
 //!
-//! - `std` (default): [`Runtime`] with worker threads, blocking waits, and panics of a behaviour
-//!   kept inside of it.
+//! - `std` (default): [`Runtime`] with worker threads, blocking waits, panics of a behaviour kept
+//!   inside of it, and [`explore`] to test programs under many schedules.
 //!
 //! # Without `std`
 //!
@@ -79,6 +79,8 @@ mod completion;
 mod conclusion;
 mod cown;
 mod executor;
+#[cfg(all(feature = "std", not(loom)))]
+pub mod explore;
 mod handle;
 mod mpsc;
 mod outcome;

@@ -220,6 +220,10 @@ mod hosted {
     }
 
     pub(crate) fn report_unobserved(panic: &Panic) {
+        #[cfg(not(loom))]
+        if crate::explore::take_unobserved(panic) {
+            return;
+        }
         // A reference of its own: the hook may set another one.
         let hook = UNOBSERVED.read().unwrap_or_else(PoisonError::into_inner).clone();
         swallow(|| match hook {

@@ -165,8 +165,9 @@ pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static
 }
 
 /// Calls `f` with the executor whose worker this thread is, if it is one of a
-/// [`Runtime`](crate::Runtime).
+/// [`Runtime`](crate::Runtime) or of an exploration.
 #[cfg(feature = "std")]
+#[track_caller]
 pub fn with_current_executor<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
     crate::runtime::with_current_executor(f)
 }

@@ -26,6 +26,10 @@ impl Signal {
     /// Waits until the flag is set, or the deadline (none: forever) has passed. Says whether the
     /// flag is set.
     pub fn wait(&self, deadline: Option<Instant>) -> bool {
+        #[cfg(not(loom))]
+        if let Some(set) = crate::explore::wait(deadline.is_some(), &|| *lock!(self.set)) {
+            return set;
+        }
         let mut set = lock!(self.set);
         while !*set {
             match wait_on(&self.changed, set, deadline) {

@@ -1,6 +1,8 @@
 //! Code of somebody else that panics, or calls back, where the engine does not expect it: nothing
 //! hangs, nothing is lost, no worker dies.
 
+#![cfg(not(loom))]
+
 use std::{
     panic::panic_any,
     sync::{

@@ -415,7 +415,7 @@ impl fmt::Debug for Runtime {
 ///
 /// # Panics
 ///
-/// Outside of a behaviour of a [`Runtime`], or if a cown is named twice.
+/// Outside of a behaviour of a [`Runtime`] (or a task of an exploration), or if a cown is named twice.
 #[track_caller]
 pub fn when<Q, F, R>(request: Q, body: F) -> Handle<R>
 where
@@ -432,8 +432,21 @@ where
     })
 }
 
+#[track_caller]
 pub(crate) fn with_current_executor<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
-    worker::with_any_context(|context| f(context.map(worker::Context::executor)))
+    #[cfg(not(loom))]
+    let caller = core::panic::Location::caller();
+    worker::with_any_context(|context| {
+        let executor = match context {
+            Some(context) => Some(context.executor()),
+            #[cfg(not(loom))]
+            // SAFETY: what `f` gets it cannot keep, and on this thread it returns before its caller.
+            None => unsafe { crate::explore::current_executor(caller) },
+            #[cfg(loom)]
+            None => None,
+        };
+        f(executor)
+    })
 }
 
 /// Whether the calling thread runs the closure of a behaviour right now.

@@ -356,7 +356,7 @@ static VTABLE: VTable = VTable {
         unsafe { Arc::decrement_strong_count(data.cast::<Shared>().as_ptr()) }
     },
     // SAFETY: the caller has a reference.
-    begin: |data| unsafe { data.cast::<Shared>().as_ref() }.begin(),
+    begin: |data| unsafe { data.cast::<Shared>().as_ref() }.begin().then_some(data),
     end: |data| {
         // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done.
         let shared = unsafe { data.cast::<Shared>().as_ref() };
