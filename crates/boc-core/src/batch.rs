@@ -84,7 +84,7 @@ impl Batch {
     {
         // First, so that nothing can fail once the behaviour is there.
         self.behaviours.reserve(1);
-        let prepared = schedule::prepare_request(&self.executor, &request, body);
+        let (prepared, result) = schedule::prepare_request(&self.executor, &request, body);
         // SAFETY: it has entered no queue.
         unsafe { prepared.in_order(|_| ())? };
         if prepared.accepted {
@@ -93,7 +93,7 @@ impl Batch {
             unsafe { cowns(prepared.behaviour).for_each(|cown| cown.as_ref().retain()) };
             self.behaviours.push(prepared.behaviour);
         }
-        Ok(Handle::new(prepared.result))
+        Ok(Handle::new(result))
     }
 
     /// Schedules all behaviours of the batch.

@@ -1,17 +1,17 @@
 //! Behaviours: one allocation that holds a closure, its places in the queues of its cowns, and the
-//! cown of its result.
+//! cown of its result, if anybody can ask for that.
 //!
 //! ```text
-//! ┌──────────────────────────── Frame<S, F> ────────────────────────────┐
-//! │ head: Behaviour           │ result: cown::Body<S> │ work: F         │ slots: [Slot; n]
-//! │ link, pending, executor,… │ header, state S       │ (until it ran)  │
-//! └───────────────────────────┴───────────────────────┴─────────────────┘
+//! ┌────────────────────────── Frame<P, F> ──────────────────────────┐
+//! │ head: Behaviour           │ part: P             │ work: F       │ slots: [Slot; n]
+//! │ link, pending, executor   │ Promised or nothing │ until it ran  │
+//! └───────────────────────────┴─────────────────────┴───────────────┘
 //! ```
 //!
 //! # Life
 //!
-//! 1. [`Behaviour::allocate`] makes it with two references: one for the caller's handle to the
-//!    result, one for the run. `pending` is one more than the number of slots.
+//! 1. [`Behaviour::allocate`] makes it. `pending` is one more than the number of slots. Its result, if
+//!    it has one, has two references: one for the caller's handle, one for the run.
 //! 2. [`crate::schedule`] enters the queues of its cowns and takes from `pending` what was free,
 //!    and the extra one. Each release by a predecessor takes one ([`Behaviour::resolve`]). Who
 //!    takes the last one owns the behaviour exclusively, and hands it to its executor as a
@@ -54,10 +54,80 @@ pub(crate) struct Behaviour {
     slot_count: u32,
     vtable: &'static VTable,
     pub(crate) executor: Seat,
+}
+
+/// The part of a behaviour that has a result.
+#[repr(C)]
+pub(crate) struct Promised<S> {
+    promise: Promise,
+    body: cown::Body<S>,
+}
+
+/// What every result has, whatever its state.
+#[repr(C)]
+pub(crate) struct Promise {
     /// Who wants to know when the behaviour has ended.
     pub(crate) completion: Completion,
-    /// The place in the queue of its own result, which it holds from the start.
+    /// The behaviour's place in the queue of its own result, which it holds from the start.
     pub(crate) own: Status,
+}
+
+/// The part of a behaviour without a result: only its panic is reported.
+pub(crate) struct Detached;
+
+/// What a behaviour has apart from its closure and its slots.
+pub(crate) trait Part: Send + 'static {
+    type State: State;
+    /// Where [`Promise`] and the header of the result are, in bytes from the start of the part.
+    const PROMISE: Option<(usize, usize)>;
+
+    /// Makes the part, at its place in memory.
+    ///
+    /// # Safety
+    ///
+    /// `this` points to memory for the part.
+    unsafe fn write(this: *mut Self, state: Self::State, vtable: &'static cown::VTable);
+
+    /// Where the state is.
+    ///
+    /// # Safety
+    ///
+    /// `this` points to a part.
+    unsafe fn state(this: *mut Self) -> *mut Self::State;
+}
+
+impl<S: State> Part for Promised<S> {
+    type State = S;
+    const PROMISE: Option<(usize, usize)> =
+        Some((offset_of!(Self, promise), offset_of!(Self, body)));
+
+    unsafe fn write(this: *mut Self, state: S, vtable: &'static cown::VTable) {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let own = &raw mut (*this).promise.own;
+            let promise = Promise { completion: Completion::new(), own: Status::holding() };
+            (&raw mut (*this).promise).write(promise);
+            // One reference for the caller, one for the run.
+            let header = Header::new(own, 2, vtable);
+            (&raw mut (*this).body).write(cown::Body { header, value: UnsafeCell::new(state) });
+        }
+    }
+
+    unsafe fn state(this: *mut Self) -> *mut S {
+        // SAFETY: passed on to the caller.
+        unsafe { (*this).body.value.get() }
+    }
+}
+
+impl Part for Detached {
+    type State = ();
+    const PROMISE: Option<(usize, usize)> = None;
+
+    unsafe fn write(_: *mut Self, (): (), _: &'static cown::VTable) {}
+
+    unsafe fn state(_: *mut Self) -> *mut () {
+        NonNull::dangling().as_ptr()
+    }
 }
 
 /// In [`Behaviour::pending`]: what the behaviour still waits for.
@@ -72,36 +142,51 @@ pub(crate) const CANCELLED: u32 = 1 << 31;
 struct VTable {
     /// Where the slots start, in bytes from the start of the behaviour.
     slots: usize,
-    /// Where the result is, likewise.
-    result: usize,
+    /// Where the promise and the header of the result are, likewise.
+    promise: Option<(usize, usize)>,
     /// Calls the closure.
     invoke: unsafe fn(NonNull<Behaviour>),
     /// Drops the closure uncalled.
     cancel: unsafe fn(NonNull<Behaviour>),
+    /// Frees the memory, of which closure and state are gone.
+    free: unsafe fn(NonNull<Behaviour>),
 }
 
 #[repr(C)]
-struct Frame<S, F> {
+struct Frame<P, F> {
     head: Behaviour,
-    result: cown::Body<S>,
+    part: P,
     /// Taken out by `invoke` or `cancel`, of which exactly one is called, once.
     work: UnsafeCell<ManuallyDrop<F>>,
 }
 
 /// Where the result of a behaviour lies, in bytes from its start. Does not depend on the closure.
 pub(crate) const fn result_offset<S>() -> usize {
-    offset_of!(Frame<S, ()>, result)
+    offset_of!(Frame<Promised<S>, ()>, part) + offset_of!(Promised<S>, body)
 }
 
-impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
+/// Where the promise of a behaviour lies, likewise.
+pub(crate) const fn promise_offset<S>() -> usize {
+    offset_of!(Frame<Promised<S>, ()>, part) + offset_of!(Promised<S>, promise)
+}
+
+impl<P: Part, F: FnOnce(&[Slot], &mut P::State) + Send + 'static> Frame<P, F> {
     const VTABLE: VTable = VTable {
         slots: Self::layout(0).1,
-        result: offset_of!(Self, result),
+        promise: match P::PROMISE {
+            Some((promise, result)) => {
+                let part = offset_of!(Self, part);
+                Some((part + promise, part + result))
+            }
+            None => None,
+        },
         invoke: Self::invoke,
         cancel: Self::cancel,
+        free: Self::free,
     };
 
-    const RESULT: cown::VTable = cown::VTable { drop_value: Self::drop_state, free: Self::free };
+    const RESULT: cown::VTable =
+        cown::VTable { drop_value: Self::drop_state, free: Self::free_by_result };
 
     /// Layout of a behaviour with `slots` slots, and where they start.
     const fn layout(slots: usize) -> (Layout, usize) {
@@ -120,13 +205,13 @@ impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
         // SAFETY: `invoke` is called once and `cancel` not at all, so the closure is there. The
         // caller holds all cowns and the result, so nobody else reaches the state.
         let (work, state) = unsafe {
-            (ManuallyDrop::take(&mut *(*frame).work.get()), &mut *(*frame).result.value.get())
+            (ManuallyDrop::take(&mut *(*frame).work.get()), &mut *P::state(&raw mut (*frame).part))
         };
         // SAFETY: the slots stay in place and unreleased until the closure has returned.
         let slots = unsafe { Behaviour::slots(behaviour).as_ref() };
         if let Err(panic) = contain(|| work(slots, state)) {
             // SAFETY: as above; the borrow given to the closure has ended.
-            let state = unsafe { &mut *(*frame).result.value.get() };
+            let state = unsafe { &mut *P::state(&raw mut (*frame).part) };
             swallow(|| state.panicked(panic));
         }
     }
@@ -138,22 +223,23 @@ impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
         let frame = behaviour.cast::<Self>().as_ptr();
         // SAFETY: as in `invoke`.
         let (work, state) = unsafe {
-            (ManuallyDrop::take(&mut *(*frame).work.get()), &mut *(*frame).result.value.get())
+            (ManuallyDrop::take(&mut *(*frame).work.get()), &mut *P::state(&raw mut (*frame).part))
         };
         // A destructor that panics has nowhere to report to: the state says "cancelled" already.
         swallow(|| state.cancelled());
         swallow(|| drop(work));
     }
 
-    /// The frame that a result is in.
+    /// The behaviour that a result is in.
     ///
     /// # Safety
     ///
     /// `header` is that of a frame of this type.
-    unsafe fn of(header: NonNull<Header>) -> *mut Self {
-        // SAFETY: the header is that of the field `result` of a `Frame`, and the pointer may
-        // reach the whole allocation, because it was derived from the pointer to it.
-        unsafe { header.byte_sub(offset_of!(Self, result)) }.cast().as_ptr()
+    unsafe fn of(header: NonNull<Header>) -> NonNull<Behaviour> {
+        let offset = Self::VTABLE.promise.map_or(0, |(_, result)| result);
+        // SAFETY: the header lies there in a `Frame`, and the pointer may reach the whole allocation,
+        // because it was derived from the pointer to it.
+        unsafe { header.byte_sub(offset).cast() }
     }
 
     /// # Safety
@@ -161,26 +247,43 @@ impl<S: State, F: FnOnce(&[Slot], &mut S) + Send + 'static> Frame<S, F> {
     /// As for [`cown::VTable`]; the header is that of a frame of this type, which has ended.
     unsafe fn drop_state(header: NonNull<Header>) {
         // SAFETY: no reference is left, so this thread has the state to itself.
-        unsafe { (*Self::of(header)).result.value.get().drop_in_place() };
+        unsafe {
+            let frame = Self::of(header).cast::<Self>().as_ptr();
+            P::state(&raw mut (*frame).part).drop_in_place();
+        }
     }
 
     /// # Safety
     ///
     /// As for `drop_state`, and the state is gone.
-    unsafe fn free(header: NonNull<Header>) {
-        // SAFETY: nobody refers to the frame, which was allocated with this layout by `allocate`.
-        // Closure and state are gone already; slots and header need no destructor outside of the
-        // model checker.
+    unsafe fn free_by_result(header: NonNull<Header>) {
+        // SAFETY: passed on to the caller. The header needs no destructor outside of the model
+        // checker.
         unsafe {
-            let frame = Self::of(header);
-            let slots = (*frame).head.slot_count as usize;
+            let behaviour = Self::of(header);
+            if let Some((promise, _)) = Self::VTABLE.promise {
+                behaviour.byte_add(promise).cast::<Promise>().drop_in_place();
+            }
+            #[cfg(loom)]
+            header.drop_in_place();
+            Self::free(behaviour);
+        }
+    }
+
+    /// # Safety
+    ///
+    /// Nobody refers to the frame, and closure, state and promise are gone.
+    unsafe fn free(behaviour: NonNull<Behaviour>) {
+        // SAFETY: it was allocated with this layout by `allocate`. Head and slots need no destructor
+        // outside of the model checker.
+        unsafe {
+            let slots = behaviour.as_ref().slot_count as usize;
             #[cfg(loom)]
             {
-                Behaviour::slots(NonNull::new_unchecked(frame).cast()).drop_in_place();
-                header.drop_in_place();
+                Behaviour::slots(behaviour).drop_in_place();
+                behaviour.drop_in_place();
             }
-            (&raw mut (*frame).head).drop_in_place();
-            dealloc(frame.cast(), Self::layout(slots).0);
+            dealloc(behaviour.cast().as_ptr(), Self::layout(slots).0);
         }
     }
 }
@@ -193,41 +296,35 @@ impl Behaviour {
     /// already counted it in.
     ///
     /// It must then be scheduled, or given up by [`give_up`].
-    pub(crate) fn allocate<S, F>(
+    pub(crate) fn allocate<P, F>(
         executor: Seat,
-        state: S,
+        state: P::State,
         work: F,
         count: usize,
         fill: impl FnOnce(&mut SlotWriter),
     ) -> NonNull<Behaviour>
     where
-        S: State,
-        F: FnOnce(&[Slot], &mut S) + Send + 'static,
+        P: Part,
+        F: FnOnce(&[Slot], &mut P::State) + Send + 'static,
     {
-        let (layout, offset) = Frame::<S, F>::layout(count);
-        debug_assert_eq!(offset_of!(Frame<S, F>, result), result_offset::<S>());
+        let (layout, offset) = Frame::<P, F>::layout(count);
         // SAFETY: the layout is not empty.
         let Some(memory) = NonNull::new(unsafe { alloc(layout) }) else {
             handle_alloc_error(layout)
         };
         let behaviour = memory.cast::<Behaviour>();
-        let frame = memory.cast::<Frame<S, F>>().as_ptr();
+        let frame = memory.cast::<Frame<P, F>>().as_ptr();
         // SAFETY: the memory is fresh and large enough; all pointers stay inside of it and carry
         // the provenance of the whole.
         unsafe {
-            let own = &raw mut (*frame).head.own;
             (&raw mut (*frame).head).write(Behaviour {
                 link: Link::new(),
                 pending: AtomicU32::new(count as u32 + 1),
                 slot_count: count as u32,
-                vtable: const { &Frame::<S, F>::VTABLE },
+                vtable: const { &Frame::<P, F>::VTABLE },
                 executor,
-                completion: Completion::new(),
-                own: Status::holding(),
             });
-            // One reference for the caller, one for the run.
-            let header = Header::new(own, 2, const { &Frame::<S, F>::RESULT });
-            (&raw mut (*frame).result).write(cown::Body { header, value: UnsafeCell::new(state) });
+            P::write(&raw mut (*frame).part, state, const { &Frame::<P, F>::RESULT });
             (&raw mut (*frame).work).write(UnsafeCell::new(ManuallyDrop::new(work)));
             let next = memory.byte_add(offset).cast::<Slot>();
             let mut slots = SlotWriter { behaviour, next, end: next.add(count) };
@@ -265,9 +362,7 @@ impl Behaviour {
             // Nobody else is going to subtract anything, and without a handle nobody can cancel it,
             // so no exchange is needed. It is over with counting then.
             // Acquire: what those wrote who subtracted before happens before the behaviour.
-            if pending.load(Acquire) == count
-                && Behaviour::result(this).as_ref().is_only_reference(1)
-            {
+            if pending.load(Acquire) == count && Behaviour::is_out_of_reach(this) {
                 return true;
             }
             // Release: what this thread's holder wrote into the cown happens before the behaviour.
@@ -286,7 +381,7 @@ impl Behaviour {
         // SAFETY: owned by the caller.
         unsafe {
             let pending = &this.as_ref().pending;
-            let started = if Behaviour::result(this).as_ref().is_only_reference(1) {
+            let started = if Behaviour::is_out_of_reach(this) {
                 // Nobody has a handle to cancel it with, and if somebody had, that is seen.
                 pending.load(Relaxed) & CANCELLED == 0
             } else {
@@ -343,14 +438,41 @@ impl Behaviour {
         unsafe { (this.as_ref().vtable.cancel)(this) };
     }
 
-    /// The header of the result.
+    /// The promise and the result's header, if the behaviour has a result.
     ///
     /// # Safety
     ///
     /// The behaviour is alive.
-    pub(crate) unsafe fn result(this: NonNull<Behaviour>) -> NonNull<Header> {
-        // SAFETY: the result is in the same allocation.
-        unsafe { this.byte_add(this.as_ref().vtable.result).cast() }
+    pub(crate) unsafe fn promise(
+        this: NonNull<Behaviour>,
+    ) -> Option<(NonNull<Promise>, NonNull<Header>)> {
+        // SAFETY: both are in the same allocation.
+        unsafe {
+            let (promise, result) = this.as_ref().vtable.promise?;
+            Some((this.byte_add(promise).cast(), this.byte_add(result).cast()))
+        }
+    }
+
+    /// Whether nobody but the owner can get at the behaviour, as there is no handle.
+    ///
+    /// # Safety
+    ///
+    /// The behaviour is alive.
+    unsafe fn is_out_of_reach(this: NonNull<Behaviour>) -> bool {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            Behaviour::promise(this).is_none_or(|(_, result)| result.as_ref().is_only_reference(1))
+        }
+    }
+
+    /// Frees the memory of a behaviour without a result.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the behaviour, which has ended.
+    pub(crate) unsafe fn free(this: NonNull<Behaviour>) {
+        // SAFETY: passed on to the caller.
+        unsafe { (this.as_ref().vtable.free)(this) };
     }
 
     pub(crate) fn was_cancelled(&self) -> bool {

@@ -114,20 +114,24 @@ pub(crate) unsafe fn cancel(behaviour: NonNull<Behaviour>) -> bool {
 ///
 /// The caller owns the behaviour, which has released its cowns, and gives it up.
 unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
-    // SAFETY: alive by the reference of the run, which is given up last.
+    // SAFETY: alive by the reference of the run, which is given up last; without a result there are
+    // no references, and nobody else has it.
     unsafe {
         let head = behaviour.as_ref();
         let executor = head.executor;
-        let result = Behaviour::result(behaviour);
-        // Without a handle there can still be somebody who was scheduled over the result before the
-        // handle went, or a callback.
-        let unknown = result.as_ref().is_only_reference(1)
-            && head.own.is_last(result.as_ref())
-            && !head.completion.is_awaited();
-        if !unknown && !head.was_cancelled() {
-            release_result(behaviour, refused);
+        if let Some((promise, result)) = Behaviour::promise(behaviour) {
+            // Without a handle there can still be somebody who was scheduled over the result before
+            // the handle went, or a callback.
+            let unknown = result.as_ref().is_only_reference(1)
+                && promise.as_ref().own.is_last(result.as_ref())
+                && !promise.as_ref().completion.is_awaited();
+            if !unknown && !head.was_cancelled() {
+                release_result(behaviour, refused);
+            }
+            drop_references(result, 1);
+        } else {
+            Behaviour::free(behaviour);
         }
-        drop_references(result, 1);
         // After all else, so that a quiescent executor has dropped what its behaviours referred to.
         swallow(|| executor.end());
     }
@@ -141,14 +145,14 @@ unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
 unsafe fn release_result(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     // SAFETY: passed on to the caller.
     unsafe {
-        let head = behaviour.as_ref();
-        let result = Behaviour::result(behaviour);
-        if let Some(next) = head.own.leave(result.as_ref()) {
+        let Some((promise, result)) = Behaviour::promise(behaviour) else { return };
+        let (promise, result) = (promise.as_ref(), result.as_ref());
+        if let Some(next) = promise.own.leave(result) {
             // For the queue, which is not empty; up to now the run's reference was there.
-            result.as_ref().retain();
+            result.retain();
             slot::hand_over(next, &mut |next| resolve(next, refused));
         }
-        head.completion.complete();
+        promise.completion.complete();
     }
 }
 

@@ -102,7 +102,7 @@ pub use executor::{Executor, ExecutorRef, Ready};
 pub use handle::Handle;
 pub use outcome::{Failure, Outcome, Panic};
 pub use pump::Pump;
-pub use request::{Access, Accessed, Read, Request, read};
+pub use request::{Access, Accessed, Acquire, Acquired, Read, Request, acquire, read};
 pub use schedule::DuplicateCown;
 
 #[cfg(feature = "std")]
@@ -110,4 +110,5 @@ pub use outcome::set_unobserved_panic_hook;
 #[cfg(feature = "std")]
 pub use runtime::{
     Builder, Host, QuiesceError, RunWorkerError, Runtime, WorkerStats, inside_behaviour, when,
+    when_detached,
 };

@@ -62,29 +62,6 @@ unsafe impl Send for Queue {}
 // SAFETY: as above.
 unsafe impl Sync for Queue {}
 
-/// Behaviours linked to each other, to be pushed at once.
-pub(crate) struct Chain {
-    first: NonNull<Link>,
-    last: NonNull<Link>,
-}
-
-impl Chain {
-    pub(crate) fn new(ready: Ready) -> Self {
-        let link = ready.into_inner().cast::<Link>();
-        // SAFETY: the chain owns the behaviour.
-        unsafe { link.as_ref() }.set(None);
-        Self { first: link, last: link }
-    }
-
-    #[cfg(feature = "std")]
-    pub(crate) fn append(&mut self, ready: Ready) {
-        let other = Self::new(ready);
-        // SAFETY: the chain owns its behaviours.
-        unsafe { self.last.as_ref() }.set(Some(other.first));
-        self.last = other.last;
-    }
-}
-
 impl Queue {
     pub(crate) fn new() -> Self {
         let stub = NonNull::from(Box::leak(Box::new(Link::new())));
@@ -96,19 +73,22 @@ impl Queue {
         }
     }
 
-    /// Appends a chain of behaviours. From any thread.
-    pub(crate) fn push(&self, chain: Chain) {
-        self.push_links(chain.first, chain.last);
+    /// Appends a behaviour. From any thread.
+    pub(crate) fn push(&self, ready: Ready) {
+        let link = ready.into_inner().cast::<Link>();
+        // SAFETY: the behaviour is the caller's, and from now on the queue's.
+        unsafe { link.as_ref() }.set(None);
+        self.push_link(link);
     }
 
-    fn push_links(&self, first: NonNull<Link>, last: NonNull<Link>) {
-        // Release: who gets `last` as its predecessor sees its link reset.
+    fn push_link(&self, link: NonNull<Link>) {
+        // Release: who gets `link` as its predecessor sees it reset.
         // Acquire: see the predecessor's link reset, before it is set below.
-        let before = self.newest.swap(last.as_ptr(), AcqRel);
-        // Release: pairs with the Acquire in `Consumer::pop`, for all that the chain refers to.
+        let before = self.newest.swap(link.as_ptr(), AcqRel);
+        // Release: pairs with the Acquire in `Consumer::pop`, for all that the behaviour refers to.
         // SAFETY: a link is not popped before its successor is there (or the stub was pushed behind
         // it, which is a successor too), so the predecessor is still in the queue.
-        unsafe { (*before).next.store(first.as_ptr(), Release) };
+        unsafe { (*before).next.store(link.as_ptr(), Release) };
     }
 
     /// Whether nothing is in the queue. After a push that happened before the call, the answer is
@@ -164,7 +144,7 @@ impl Consumer<'_> {
             // It is the last one: put the stub behind it, so that it can be taken out.
             // SAFETY: the stub is not in the queue, since the consumer has passed it.
             unsafe { stub.as_ref() }.set(None);
-            queue.push_links(stub, stub);
+            queue.push_link(stub);
             // SAFETY: as above.
             next = unsafe { (*oldest).next.load(Acquire) };
             if next.is_null() {
@@ -216,10 +196,7 @@ mod tests {
         let seen = Arc::default();
         let queue = Queue::new();
         assert!(queue.is_empty());
-        let mut chain = Chain::new(ready(0, &seen));
-        chain.append(ready(1, &seen));
-        queue.push(chain);
-        queue.push(Chain::new(ready(2, &seen)));
+        (0..3).for_each(|n| queue.push(ready(n, &seen)));
         let mut consumer = queue.try_consume().unwrap();
         assert!(queue.try_consume().is_none());
         while let Some(ready) = consumer.pop() {
@@ -241,7 +218,7 @@ mod tests {
                 let (queue, seen) = (&queue, &seen);
                 scope.spawn(move || {
                     for n in 0..EACH {
-                        queue.push(Chain::new(ready(producer * EACH + n, seen)));
+                        queue.push(ready(producer * EACH + n, seen));
                     }
                 });
             }
@@ -276,13 +253,13 @@ mod model {
 
     type Seen = std::sync::Arc<std::sync::Mutex<Vec<u32>>>;
 
-    fn ready(n: u32, seen: &Seen) -> Chain {
+    fn ready(n: u32, seen: &Seen) -> Ready {
         let seen = Seen::clone(seen);
         let watched = sync::Watched::new();
-        Chain::new(raw::ready(&ExecutorRef::inline(), move || {
+        raw::ready(&ExecutorRef::inline(), move || {
             watched.see();
             seen.lock().unwrap().push(n);
-        }))
+        })
     }
 
     fn check(preemptions: Option<usize>, program: fn()) {

@@ -5,7 +5,7 @@ use core::fmt;
 use crate::{
     backoff::Backoff,
     executor::{Executor, ExecutorRef, Ready},
-    mpsc::{Chain, Queue},
+    mpsc::Queue,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering::SeqCst, fence},
@@ -42,7 +42,7 @@ impl Executor for Mailbox {
         if self.closed.load(SeqCst) {
             return Err(ready);
         }
-        self.queue.push(Chain::new(ready));
+        self.queue.push(ready);
         // Pairs with the fence in `Pump::drop`: either that sees what was pushed, or `closed` is
         // seen here.
         fence(SeqCst);

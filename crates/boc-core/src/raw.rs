@@ -6,7 +6,8 @@ use alloc::boxed::Box;
 use core::{fmt, ptr::NonNull};
 
 use crate::{
-    behaviour::{self, Behaviour, result_offset},
+    behaviour::{Behaviour, Promise, Promised, SlotWriter, promise_offset, result_offset},
+    completion::Completion,
     conclusion,
     cown::{Body, Cown, Header},
     executor::ExecutorRef,
@@ -76,27 +77,34 @@ impl<S> ResultCown<S> {
         &self.cown
     }
 
-    fn behaviour(&self) -> &Behaviour {
+    fn behaviour(&self) -> NonNull<Behaviour> {
         // SAFETY: `self.cown` lies in a behaviour, and its reference keeps the whole alive.
-        unsafe { self.cown.header().byte_sub(result_offset::<S>()).cast().as_ref() }
+        unsafe { self.cown.header().byte_sub(result_offset::<S>()).cast() }
+    }
+
+    fn completion(&self) -> &Completion {
+        // SAFETY: as for `behaviour`.
+        let promise: &Promise =
+            unsafe { self.behaviour().byte_add(promise_offset::<S>()).cast().as_ref() };
+        &promise.completion
     }
 
     /// Whether the behaviour has ended. If so, all that it did happened before.
     pub fn is_finished(&self) -> bool {
-        self.behaviour().completion.is_done()
+        self.completion().is_done()
     }
 
     /// Cancels the behaviour, unless it has started; says whether it did. See
     /// [`Handle::cancel`](crate::Handle::cancel).
     pub fn cancel(&self) -> bool {
         // SAFETY: `self` is a reference to the result.
-        unsafe { conclusion::cancel(NonNull::from(self.behaviour())) }
+        unsafe { conclusion::cancel(self.behaviour()) }
     }
 
     /// Calls `callback` when the behaviour has ended: at once if it has, else on the thread that
     /// ends it, where it must not block.
     pub fn on_finished(&self, callback: impl FnOnce() + Send + 'static) {
-        self.behaviour().completion.subscribe(Box::new(callback));
+        self.completion().subscribe(Box::new(callback));
     }
 }
 
@@ -143,25 +151,34 @@ where
     S: State,
     F: FnOnce(&mut S) + Send + 'static,
 {
-    let fill = |slots: &mut behaviour::SlotWriter| {
+    let fill = |slots: &mut SlotWriter| {
         cowns.iter().for_each(|access| slots.push(access.cown.0, access.mode));
     };
     let prepared =
-        schedule::prepare(executor, cowns.len(), fill, state, move |_, state| work(state));
-    // SAFETY: passed on to the caller.
-    unsafe { prepared.schedule() }
+        schedule::prepare::<Promised<S>, _>(executor, cowns.len(), fill, state, move |_, state| {
+            work(state)
+        });
+    // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
+    unsafe {
+        let result = ResultCown::of(prepared.behaviour);
+        prepared.schedule()?;
+        Ok(result)
+    }
 }
 
 /// A behaviour without cowns and without an outcome, ready, in no executor's queue.
 #[cfg(test)]
 pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static) -> crate::Ready {
     let seat = executor.begin().expect("the executor is open");
-    let behaviour = Behaviour::allocate(seat, (), move |_, _: &mut ()| work(), 0, |_| ());
-    // SAFETY: the reference to the result goes; without cowns the behaviour is ready at once.
-    unsafe {
-        drop(ResultCown::<()>::of(behaviour));
-        crate::Ready::new(behaviour)
-    }
+    let behaviour = Behaviour::allocate::<crate::behaviour::Detached, _>(
+        seat,
+        (),
+        move |_, _: &mut ()| work(),
+        0,
+        |_| (),
+    );
+    // SAFETY: without cowns the behaviour is ready at once.
+    unsafe { crate::Ready::new(behaviour) }
 }
 
 /// Calls `f` with the executor whose worker this thread is, if it is one of a

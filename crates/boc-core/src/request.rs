@@ -1,7 +1,13 @@
 //! What can stand in the first argument of `when`.
 
 use alloc::vec::Vec;
-use core::{cell::UnsafeCell, ops::Deref};
+use core::{
+    cell::UnsafeCell,
+    fmt,
+    mem::ManuallyDrop,
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+};
 
 use crate::{
     cown::{Body, Cown},
@@ -22,6 +28,7 @@ use crate::{
 /// | `&[C]`, `&Vec<C>` of either | `Vec<&mut _>` |
 /// | `[&C; N]`, `&[C; N]` of either | `[&mut _; N]` |
 /// | [`read`]`(request)`, of one of these | the same with `&` for `&mut` |
+/// | [`acquire`]`(&cown)` | [`Acquired`]: the value, and the cown |
 /// | `Vec<`[`Access`]`>`, `&[Access]` | `Vec<`[`Accessed`]`>` |
 /// | a tuple of up to twelve requests | a tuple of what each gives |
 ///
@@ -93,6 +100,69 @@ where
 #[derive(Clone, Copy, Debug)]
 pub struct Read<Q>(Q);
 
+/// A cown that its behaviour wants to name again: it gets the value together with the cown.
+///
+/// So a behaviour can schedule over its own cowns, without handles of its own:
+///
+/// ```
+/// # let runtime = boc_core::Runtime::new();
+/// use boc_core::{Acquired, Cown, acquire, when_detached};
+///
+/// fn count_down(mut number: Acquired<'_, u32>) {
+///     if *number > 0 {
+///         *number -= 1;
+///         // Others that wait for the cown get their turn in between.
+///         when_detached(acquire(number.cown()), count_down);
+///     }
+/// }
+///
+/// let number = Cown::new(3);
+/// runtime.when_detached(acquire(&number), count_down);
+/// runtime.quiesce(None).unwrap();
+/// assert_eq!(runtime.when(&number, |n| *n).wait().unwrap(), 0);
+/// ```
+pub fn acquire<T: Send + 'static>(cown: &Cown<T>) -> Acquire<'_, T> {
+    Acquire(cown)
+}
+
+/// A request for one cown, made by [`acquire`].
+#[derive(Clone, Copy, Debug)]
+pub struct Acquire<'c, T>(&'c Cown<T>);
+
+/// The value of a cown, and the cown; see [`acquire`].
+pub struct Acquired<'a, T> {
+    value: &'a mut T,
+    /// Not counted as a reference: the cown outlives the behaviour that holds it.
+    cown: ManuallyDrop<Cown<T>>,
+}
+
+impl<T> Acquired<'_, T> {
+    /// The cown whose value this is.
+    pub fn cown(&self) -> &Cown<T> {
+        &self.cown
+    }
+}
+
+impl<T> Deref for Acquired<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value
+    }
+}
+
+impl<T> DerefMut for Acquired<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.value
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Acquired<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Acquired").field(&self.value).finish()
+    }
+}
+
 /// One cown of a request that is put together when the program runs, to be written or to be read.
 ///
 /// ```
@@ -158,6 +228,15 @@ pub struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(crate) fn new(slots: &'a [Slot]) -> Self {
         Self { slots: slots.iter() }
+    }
+
+    /// The next cown.
+    ///
+    /// # Safety
+    ///
+    /// It has a value of type `T`.
+    unsafe fn next_body<T>(&self) -> NonNull<Body<T>> {
+        self.slots.as_slice().first().map_or(NonNull::dangling(), |slot| slot.cown().cast())
     }
 
     /// What was asked for with the next cown.
@@ -388,6 +467,30 @@ where
     unsafe fn held<'a>(shape: L::Shape, cursor: &mut Cursor<'a>) -> Self::Held<'a> {
         // SAFETY: passed on to the caller.
         L::collect(shape, || unsafe { cursor.next_shared() })
+    }
+}
+
+impl<T: Send + 'static> Parts for Acquire<'_, T> {
+    type Held<'a> = Acquired<'a, T>;
+    type Shape = ();
+
+    fn shape(&self) {}
+
+    fn count(&self) -> usize {
+        1
+    }
+
+    fn each(&self, f: &mut impl FnMut(CownPtr, Mode)) {
+        f(self.0.into(), Mode::Write);
+    }
+
+    unsafe fn held<'a>((): (), cursor: &mut Cursor<'a>) -> Acquired<'a, T> {
+        // SAFETY: passed on to the caller. The handle is not dropped, and is lent no longer than the
+        // behaviour holds the cown.
+        unsafe {
+            let cown = ManuallyDrop::new(Cown::from_body(cursor.next_body()));
+            Acquired { value: cursor.next(), cown }
+        }
     }
 }
 

@@ -15,12 +15,12 @@ use alloc::vec::Vec;
 use core::{cmp::Ordering, fmt, ptr::NonNull};
 
 use crate::{
-    behaviour::{Behaviour, SlotWriter},
+    behaviour::{Behaviour, Detached, Part, Promised, SlotWriter},
     conclusion,
     cown::Header,
     executor::{ExecutorRef, Seat},
     handle::Handle,
-    outcome::{Outcome, State},
+    outcome::Outcome,
     raw::ResultCown,
     request::{Cursor, Request},
     slot::{Chain, Mode, Slot},
@@ -79,18 +79,48 @@ impl ExecutorRef {
         F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
         R: Send + 'static,
     {
-        let prepared = prepare_request(self, &request, body);
+        let (prepared, result) = prepare_request(self, &request, body);
         // SAFETY: the request refers to its cowns.
-        unsafe { prepared.schedule() }.map(Handle::new)
+        unsafe { prepared.schedule()? };
+        Ok(Handle::new(result))
+    }
+
+    /// [`ExecutorRef::when`] without a handle: nobody can wait for the behaviour, cancel it or ask for
+    /// its outcome. It takes less time and memory.
+    ///
+    /// A panic of `body` goes to the hook that
+    /// [`set_unobserved_panic_hook`](crate::set_unobserved_panic_hook) has set.
+    ///
+    /// # Panics
+    ///
+    /// If a cown is named twice, and not only to be read.
+    #[track_caller]
+    pub fn when_detached<Q, F>(&self, request: Q, body: F)
+    where
+        Q: Request,
+        F: for<'a> FnOnce(Q::Held<'a>) + Send + 'static,
+    {
+        let shape = request.shape();
+        let work = move |slots: &[Slot], (): &mut ()| {
+            // SAFETY: as in `prepare_request`.
+            body(unsafe { Q::held(shape, &mut Cursor::new(slots)) });
+        };
+        let fill = |slots: &mut SlotWriter| {
+            request.each(&mut |cown, mode| slots.push(cown.0, mode));
+        };
+        let prepared = prepare::<Detached, _>(self, request.count(), fill, (), work);
+        // SAFETY: the request refers to its cowns.
+        if let Err(duplicate) = unsafe { prepared.schedule() } {
+            panic!("{duplicate}");
+        }
     }
 }
 
-/// A behaviour that has entered no queue yet, with a state of type `S`.
-pub(crate) struct Prepared<S> {
+/// A behaviour that has entered no queue yet.
+pub(crate) struct Prepared {
     pub(crate) behaviour: NonNull<Behaviour>,
     /// Whether its executor took it; else it is over.
     pub(crate) accepted: bool,
-    pub(crate) result: ResultCown<S>,
 }
 
 /// Makes a behaviour that calls `body` with what `request` gives.
@@ -98,7 +128,7 @@ pub(crate) fn prepare_request<Q, F, R>(
     executor: &ExecutorRef,
     request: &Q,
     body: F,
-) -> Prepared<Outcome<R>>
+) -> (Prepared, ResultCown<Outcome<R>>)
 where
     Q: Request,
     F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
@@ -114,40 +144,42 @@ where
     let fill = |slots: &mut SlotWriter| {
         request.each(&mut |cown, mode| slots.push(cown.0, mode));
     };
-    prepare(executor, request.count(), fill, Outcome::pending(), work)
+    let prepared =
+        prepare::<Promised<_>, _>(executor, request.count(), fill, Outcome::pending(), work);
+    // SAFETY: the result is the behaviour's own.
+    let result = unsafe { ResultCown::of(prepared.behaviour) };
+    (prepared, result)
 }
 
-/// Makes a behaviour over `count` cowns, which `fill` names.
-pub(crate) fn prepare<S, F>(
+/// Makes a behaviour over `count` cowns, which `fill` names. A reference to its result, if it has one,
+/// is the caller's.
+pub(crate) fn prepare<P, F>(
     executor: &ExecutorRef,
     count: usize,
     fill: impl FnOnce(&mut SlotWriter),
-    state: S,
+    state: P::State,
     work: F,
-) -> Prepared<S>
+) -> Prepared
 where
-    S: State,
-    F: FnOnce(&[Slot], &mut S) + Send + 'static,
+    P: Part,
+    F: FnOnce(&[Slot], &mut P::State) + Send + 'static,
 {
     // Before the executor counts the behaviour in.
     assert!(count <= Behaviour::MAX_SLOTS, "too many cowns in one request");
     let seat = executor.begin();
     let accepted = seat.is_some();
     let behaviour = match seat {
-        Some(seat) => Behaviour::allocate(seat, state, work, count, fill),
-        None => Behaviour::allocate(Seat::nobody(), state, work, 0, |_| ()),
+        Some(seat) => Behaviour::allocate::<P, F>(seat, state, work, count, fill),
+        None => Behaviour::allocate::<P, F>(Seat::nobody(), state, work, 0, |_| ()),
     };
-    // SAFETY: it was just allocated, so the result is its own, and it is in no queue.
-    unsafe {
-        let result = ResultCown::of(behaviour);
-        if !accepted {
-            conclusion::give_up(behaviour);
-        }
-        Prepared { behaviour, accepted, result }
+    if !accepted {
+        // SAFETY: it was just allocated, so it is in no queue.
+        unsafe { conclusion::give_up(behaviour) };
     }
+    Prepared { behaviour, accepted }
 }
 
-impl<S: State> Prepared<S> {
+impl Prepared {
     /// Schedules the behaviour.
     ///
     /// # Errors
@@ -157,12 +189,12 @@ impl<S: State> Prepared<S> {
     /// # Safety
     ///
     /// Its cowns are alive.
-    pub(crate) unsafe fn schedule(self) -> Result<ResultCown<S>, DuplicateCown> {
+    pub(crate) unsafe fn schedule(self) -> Result<(), DuplicateCown> {
         // SAFETY: the slots stay in place until the behaviour has ended, which it cannot before
         // `acquire` publishes them.
         let schedule = |ordered: &[_]| unsafe { acquire(self.behaviour, ordered) };
         // SAFETY: nobody else has the slots.
-        unsafe { self.in_order(schedule) }.map(|()| self.result)
+        unsafe { self.in_order(schedule) }
     }
 
     /// Calls `f` with the slots, ordered by their cowns and each cown once.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boc_core::{Cown, when};
+use boc_core::{Cown, when_detached};
 use fastrand::Rng;
 
 use super::{Shape, Size};
@@ -76,7 +76,7 @@ impl Shape for Bank {
             let mut random = random(0);
             for _ in 0..size.n {
                 let (from, to, amount) = draw(&mut random, &all);
-                when((from, to), move |(from, to)| transfer(from, to, amount));
+                when_detached((from, to), move |(from, to)| transfer(from, to, amount));
             }
         });
         check(peers::boc::values(&accounts), size);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boc_core::{Cown, when};
+use boc_core::{Cown, acquire, when_detached};
 use rayon::Scope;
 
 use super::{Shape, Size};
@@ -43,10 +43,9 @@ impl Shape for Chains {
             if steps == 0 {
                 return;
             }
-            let next = cown.clone();
-            when(cown, move |count| {
+            when_detached(acquire(cown), move |mut count| {
                 *count += 1;
-                step(&next, steps - 1);
+                step(count.cown(), steps - 1);
             });
         }
 

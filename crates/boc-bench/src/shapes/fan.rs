@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boc_core::when;
+use boc_core::when_detached;
 
 use super::{Shape, Size};
 use crate::{
@@ -43,7 +43,7 @@ impl Shape for Fan {
         let all = cowns.clone();
         let (elapsed, ()) = peers::boc::run(size.workers, move || {
             for cown in in_turn(&all, size.n) {
-                when(cown, |count| *count += 1);
+                when_detached(cown, |count| *count += 1);
             }
         });
         check::sum(peers::boc::values(&cowns), size.n);

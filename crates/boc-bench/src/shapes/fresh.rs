@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use boc_core::{Cown, when};
+use boc_core::{Cown, when_detached};
 
 use super::{Shape, Size};
 use crate::{
@@ -37,7 +37,7 @@ impl Shape for Fresh {
     fn boc(&self, size: Size) -> Duration {
         let (elapsed, ()) = peers::boc::run(size.workers, move || {
             for _ in 0..size.n {
-                when(&Cown::new(0), count);
+                when_detached(&Cown::new(0), count);
             }
         });
         check::equal("the counters sum up to", tally::take(), size.n);

@@ -2,7 +2,7 @@
 
 use std::{hint::black_box, time::Duration};
 
-use boc_core::when;
+use boc_core::when_detached;
 
 use super::{Shape, Size};
 use crate::{
@@ -26,7 +26,7 @@ impl Shape for NoCown {
     fn boc(&self, size: Size) -> Duration {
         let (elapsed, ()) = peers::boc::run(size.workers, move || {
             for _ in 0..size.n {
-                when((), |()| tally::add(1));
+                when_detached((), |()| tally::add(1));
             }
         });
         check::equal("the counters sum up to", tally::take(), size.n);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use boc_core::{Cown, when};
+use boc_core::{Cown, acquire, when_detached};
 use rayon::Scope;
 
 use super::{Shape, Size};
@@ -70,11 +70,10 @@ impl Shape for Pairs {
             if steps == 0 {
                 return;
             }
-            let next = (left.clone(), right.clone());
-            when((left, right), move |(left, right)| {
+            when_detached((acquire(left), acquire(right)), move |(mut left, mut right)| {
                 *left += 1;
                 *right += 1;
-                step(&next.0, &next.1, steps - 1);
+                step(left.cown(), right.cown(), steps - 1);
             });
         }
 

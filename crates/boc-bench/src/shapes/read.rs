@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use boc_core::{Cown, read, when};
+use boc_core::{Cown, read, when_detached};
 
 use super::{Shape, Size};
 use crate::{
@@ -33,7 +33,7 @@ impl Shape for Read {
         let cown = Cown::new(ONE);
         let (elapsed, ()) = peers::boc::run(size.workers, move || {
             for _ in 0..size.n {
-                when(read(&cown), |one| tally::add(*one));
+                when_detached(read(&cown), |one| tally::add(*one));
             }
         });
         check::equal("the values read sum up to", tally::take(), size.n);

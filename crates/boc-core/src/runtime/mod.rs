@@ -229,6 +229,20 @@ impl Runtime {
         self.executor.try_when(request, body)
     }
 
+    /// Schedules `body` without a handle to it; see [`ExecutorRef::when_detached`].
+    ///
+    /// # Panics
+    ///
+    /// If a cown is named twice, and not only to be read.
+    #[track_caller]
+    pub fn when_detached<Q, F>(&self, request: Q, body: F)
+    where
+        Q: Request,
+        F: for<'a> FnOnce(Q::Held<'a>) + Send + 'static,
+    {
+        self.executor.when_detached(request, body);
+    }
+
     /// An empty batch: behaviours that are scheduled as one step.
     pub fn batch(&self) -> Batch {
         self.executor.batch()
@@ -425,11 +439,33 @@ where
 {
     with_current_executor(|executor| match executor {
         Some(executor) => executor.when(request, body),
-        None => panic!(
-            "`when` without a runtime works inside of a behaviour only: call `runtime.when(…)`, \
-             or `executor.when(…)` for a `Pump` or an executor of your own"
-        ),
+        None => no_runtime(),
     })
+}
+
+/// [`when`] without a handle; see [`ExecutorRef::when_detached`].
+///
+/// # Panics
+///
+/// As [`when`].
+#[track_caller]
+pub fn when_detached<Q, F>(request: Q, body: F)
+where
+    Q: Request,
+    F: for<'a> FnOnce(Q::Held<'a>) + Send + 'static,
+{
+    with_current_executor(|executor| match executor {
+        Some(executor) => executor.when_detached(request, body),
+        None => no_runtime(),
+    });
+}
+
+#[track_caller]
+fn no_runtime() -> ! {
+    panic!(
+        "`when` without a runtime works inside of a behaviour only: call `runtime.when(…)`, \
+         or `executor.when(…)` for a `Pump` or an executor of your own"
+    )
 }
 
 #[track_caller]

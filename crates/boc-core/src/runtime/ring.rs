@@ -70,6 +70,23 @@ impl Ring {
         (taken > 0).then(|| unsafe { Ready::new(NonNull::new_unchecked(entry[0])) })
     }
 
+    /// [`Ring::pop`] where nobody else takes anything.
+    ///
+    /// # Safety
+    ///
+    /// Only the owner takes from this ring, ever.
+    pub(super) unsafe fn pop_alone(&self) -> Option<Ready> {
+        let head = self.head.load(Relaxed);
+        if self.tail.load(Relaxed) == head {
+            return None;
+        }
+        let entry = self.entry(head).load(Relaxed);
+        // Release: for who asks whether it is empty.
+        self.head.store(head.wrapping_add(1), Release);
+        // SAFETY: the entry was pushed, and taken by nobody else.
+        Some(unsafe { Ready::new(NonNull::new_unchecked(entry)) })
+    }
+
     /// Takes half of what is there, rounded up: returns the first and how many it took; the rest
     /// goes to `other`, which is empty and the caller's own.
     pub(super) fn steal_into(&self, other: &Ring) -> Option<(Ready, usize)> {

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     executor::{ExecutorRef, Head, Ready, VTable},
-    mpsc::{Chain, Queue},
+    mpsc::Queue,
     signal::wait_on,
     sync::{
         Apart, Arc, Condvar, Mutex,
@@ -191,8 +191,8 @@ impl Shared {
     }
 
     /// Pushes to the injector, from any thread.
-    pub(super) fn inject(&self, chain: Chain) {
-        self.injector.push(chain);
+    pub(super) fn inject(&self, ready: Ready) {
+        self.injector.push(ready);
         self.notify();
         // The fence in `notify` pairs with that in `cancel_injected`: either that sees what was
         // pushed, or STOPPED is seen here.
@@ -340,7 +340,7 @@ impl Shared {
         }
         worker::with_context(self, |context| match context {
             Some(context) => context.push(ready),
-            None => self.inject(Chain::new(ready)),
+            None => self.inject(ready),
         });
         Ok(())
     }

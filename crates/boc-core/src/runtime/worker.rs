@@ -8,7 +8,6 @@ use crate::{
     behaviour::Behaviour,
     conclusion,
     executor::{ExecutorRef, Ready},
-    mpsc::Chain,
     outcome,
     sync::{self, Arc, atomic::Ordering::Relaxed},
 };
@@ -124,20 +123,24 @@ impl Context {
     /// Makes a behaviour visible to all workers, and wakes one if needed.
     fn push_to_ring(&self, ready: Ready) {
         match self.state().ring.push(ready) {
+            // A single worker has nobody to wake.
+            Ok(()) if self.is_alone() => (),
             Ok(()) => self.shared.notify(),
-            Err(ready) => {
-                // Half of the ring goes with it, so that the next pushes have room.
-                let mut chain: Option<Chain> = None;
-                let half = super::ring::CAPACITY / 2;
-                let older = core::iter::from_fn(|| self.state().ring.pop()).take(half);
-                for ready in older.chain([ready]) {
-                    match &mut chain {
-                        Some(chain) => chain.append(ready),
-                        None => chain = Some(Chain::new(ready)),
-                    }
-                }
-                chain.into_iter().for_each(|chain| self.shared.inject(chain));
-            }
+            Err(ready) => self.shared.inject(ready),
+        }
+    }
+
+    fn is_alone(&self) -> bool {
+        self.shared.workers.len() == 1
+    }
+
+    fn pop_ring(&self) -> Option<Ready> {
+        let ring = &self.state().ring;
+        if self.is_alone() {
+            // SAFETY: only workers of the runtime take from its rings.
+            unsafe { ring.pop_alone() }
+        } else {
+            ring.pop()
         }
     }
 
@@ -173,7 +176,7 @@ impl Context {
             self.push_to_ring(next);
         }
         *streak = 0;
-        self.state().ring.pop().or_else(|| self.pop_injector_while_busy())
+        self.pop_ring().or_else(|| self.pop_injector_while_busy())
     }
 
     /// [`Context::pop_injector`] by a worker that does not search. Who pushed may have relied on a
@@ -198,7 +201,7 @@ impl Context {
             let Some(ready) = consumer.pop() else { break };
             if let Err(ready) = self.state().ring.push(ready) {
                 drop(consumer);
-                self.shared.inject(Chain::new(ready));
+                self.shared.inject(ready);
                 break;
             }
         }
@@ -231,7 +234,7 @@ impl Context {
         loop {
             for _ in 0..SEARCH_ROUNDS {
                 // The own ring, too: the host may have scheduled something around a wait.
-                let own = self.state().ring.pop();
+                let own = self.pop_ring();
                 if let Some(ready) = own.or_else(|| self.steal()).or_else(|| self.pop_injector()) {
                     if self.shared.idle.stop_searching() && self.shared.has_work() {
                         self.shared.notify();
