@@ -377,7 +377,7 @@ impl Behaviour {
     /// # Safety
     ///
     /// The caller owns the behaviour, which waits for nothing.
-    unsafe fn claim(this: NonNull<Behaviour>) -> Result<(), bool> {
+    pub(crate) unsafe fn claim(this: NonNull<Behaviour>) -> Result<(), bool> {
         // SAFETY: owned by the caller.
         unsafe {
             let pending = &this.as_ref().pending;

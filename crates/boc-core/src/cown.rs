@@ -229,6 +229,9 @@ unsafe impl<T: Send> Send for Cown<T> {}
 // SAFETY: as above: a shared `Cown` gives no shared access to the value.
 unsafe impl<T: Send> Sync for Cown<T> {}
 
+/// A handle is a pointer, which may move as it likes.
+impl<T> Unpin for Cown<T> {}
+
 impl<T: Send + 'static> Cown<T> {
     /// A new cown that nobody holds.
     pub fn new(value: T) -> Self {
@@ -275,8 +278,18 @@ impl<T> Cown<T> {
     /// Where the value lives. Valid as long as a reference to the cown exists; to be dereferenced
     /// by who holds the cown only.
     pub(crate) fn value_ptr(&self) -> *mut T {
-        // SAFETY: the body is alive; no reference to the value is made.
-        unsafe { UnsafeCell::raw_get(&raw const (*self.body.as_ptr()).value) }
+        // SAFETY: the body is alive.
+        unsafe { Self::value_in(self.body) }
+    }
+
+    /// Where the value of a cown with this body lives.
+    ///
+    /// # Safety
+    ///
+    /// The body is alive.
+    pub(crate) unsafe fn value_in(body: NonNull<Body<T>>) -> *mut T {
+        // SAFETY: passed on to the caller; no reference to the value is made.
+        unsafe { UnsafeCell::raw_get(&raw const (*body.as_ptr()).value) }
     }
 }
 

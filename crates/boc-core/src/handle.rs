@@ -1,8 +1,18 @@
 //! Handles: waiting for a behaviour, and scheduling over its outcome.
 
-use core::fmt;
+use core::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
 
-use crate::{cown::Cown, outcome::Outcome, raw::ResultCown};
+use crate::{
+    cown::Cown,
+    executor::ExecutorRef,
+    outcome::{Failure, Outcome},
+    raw::ResultCown,
+    turn::Place,
+};
 
 /// The outcome of a behaviour: to be waited for, or scheduled over.
 ///
@@ -15,6 +25,8 @@ pub struct Handle<R> {
     /// Set at the end of the behaviour, once somebody has waited for that.
     #[cfg(feature = "std")]
     ended: std::sync::OnceLock<crate::sync::Arc<crate::raw::Signal>>,
+    /// A place in the queue of the outcome, once somebody has polled for that.
+    place: Option<Place>,
 }
 
 impl<R: Send + 'static> Handle<R> {
@@ -23,6 +35,7 @@ impl<R: Send + 'static> Handle<R> {
             result,
             #[cfg(feature = "std")]
             ended: std::sync::OnceLock::new(),
+            place: None,
         }
     }
 
@@ -52,6 +65,90 @@ impl<R: Send + 'static> Handle<R> {
     /// Whether the behaviour has ended, or was cancelled.
     pub fn is_finished(&self) -> bool {
         self.result.is_finished()
+    }
+}
+
+impl<R: Send + 'static> Handle<R> {
+    /// Schedules `body` on `executor`, to be called with the value, or with why there is none.
+    ///
+    /// ```
+    /// # let runtime = boc_core::Runtime::new();
+    /// let length = runtime
+    ///     .when((), |()| "cown")
+    ///     .then(runtime.executor(), |word| word.map_or(0, str::len));
+    /// assert_eq!(length.wait().unwrap(), 4);
+    /// ```
+    ///
+    /// To see the value and leave it to others, schedule over the handle: `when(&handle, …)`.
+    pub fn then<F, U>(self, executor: &ExecutorRef, body: F) -> Handle<U>
+    where
+        F: FnOnce(Result<R, Failure>) -> U + Send + 'static,
+        U: Send + 'static,
+    {
+        executor.when(&self, move |outcome| body(outcome.take()))
+    }
+
+    /// Takes the value, if it is there and nobody else who was scheduled over this handle holds it or
+    /// waits for it.
+    pub fn try_take(&mut self) -> Option<Result<R, Failure>> {
+        if !self.is_finished() {
+            return None;
+        }
+        let outcome = self.poll_outcome(&mut Context::from_waker(Waker::noop()));
+        // A place that was not free must not be in the way of others until somebody asks again.
+        self.place = None;
+        match outcome {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        }
+    }
+
+    fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Result<R, Failure>> {
+        let cown = self.result.cown();
+        // SAFETY: `self` keeps the cown alive.
+        let place = self.place.get_or_insert_with(|| unsafe { Place::take(cown.into()) });
+        if !place.poll(context) {
+            return Poll::Pending;
+        }
+        // SAFETY: the place holds the cown.
+        let outcome = unsafe { (*cown.value_ptr()).take() };
+        self.place = None;
+        Poll::Ready(outcome)
+    }
+}
+
+/// Waits for the behaviour, and takes its value, on any async runtime.
+///
+/// From the first poll on, the future stands in the queue of the outcome; behaviours that are
+/// scheduled over the handle later come behind it.
+///
+/// ```
+/// # let runtime = boc_core::Runtime::new();
+/// # fn block_on<F: Future>(future: F) -> F::Output {
+/// #     use std::{pin::pin, sync::Arc, task::{Context, Poll, Wake}, thread::{self, Thread}};
+/// #     struct Unpark(Thread);
+/// #     impl Wake for Unpark {
+/// #         fn wake(self: Arc<Self>) {
+/// #             self.0.unpark();
+/// #         }
+/// #     }
+/// #     let waker = Arc::new(Unpark(thread::current())).into();
+/// #     let mut future = pin!(future);
+/// #     loop {
+/// #         if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+/// #             return value;
+/// #         }
+/// #         thread::park();
+/// #     }
+/// # }
+/// let answer = runtime.when((), |()| 42);
+/// assert_eq!(block_on(async { answer.await.unwrap() }), 42);
+/// ```
+impl<R: Send + 'static> Future for Handle<R> {
+    type Output = Result<R, Failure>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<R, Failure>> {
+        self.get_mut().poll_outcome(context)
     }
 }
 

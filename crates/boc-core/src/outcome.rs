@@ -36,6 +36,8 @@ pub enum Failure {
     Cancelled,
     /// Its value was taken before, by another behaviour scheduled over its result.
     Taken,
+    /// It comes from a [`Promise`](crate::Promise), which was dropped unfulfilled.
+    Broken,
 }
 
 impl fmt::Display for Failure {
@@ -50,6 +52,7 @@ impl fmt::Display for Failure {
                  runtime was shut down",
             ),
             Failure::Taken => f.write_str("the value of the behaviour was taken before"),
+            Failure::Broken => f.write_str("the promise was dropped before it was fulfilled"),
         }
     }
 }
@@ -75,6 +78,7 @@ enum Stage<R> {
     Panicked(Panic),
     Cancelled,
     Taken,
+    Broken,
 }
 
 impl<R> Outcome<R> {
@@ -84,6 +88,10 @@ impl<R> Outcome<R> {
 
     pub(crate) fn set(&mut self, value: R) {
         self.0 = Stage::Value(value);
+    }
+
+    pub(crate) fn break_promise(&mut self) {
+        self.0 = Stage::Broken;
     }
 
     /// The value, if there is one.
@@ -117,6 +125,10 @@ impl<R> Outcome<R> {
                 Err(Failure::Cancelled)
             }
             Stage::Taken => Err(Failure::Taken),
+            Stage::Broken => {
+                self.0 = Stage::Broken;
+                Err(Failure::Broken)
+            }
             Stage::Pending => unreachable!("a behaviour holds its result until it has ended"),
         }
     }

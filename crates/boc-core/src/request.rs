@@ -2,7 +2,6 @@
 
 use alloc::vec::Vec;
 use core::{
-    cell::UnsafeCell,
     fmt,
     mem::ManuallyDrop,
     ops::{Deref, DerefMut},
@@ -252,7 +251,7 @@ impl<'a> Cursor<'a> {
     unsafe fn next_ptr<T>(&mut self) -> *mut T {
         let slot = self.slots.next().expect("a request holds as many cowns as it counts");
         // SAFETY: the cown's header is the first field of its body.
-        unsafe { UnsafeCell::raw_get(&raw const (*slot.cown().cast::<Body<T>>().as_ptr()).value) }
+        unsafe { Cown::value_in(slot.cown().cast()) }
     }
 
     /// The value of the next cown, to be changed.
