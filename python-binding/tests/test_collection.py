@@ -256,6 +256,18 @@ class TestWithoutTheCollector:
             when()(lambda: census.thing())
         self.ended(census)
 
+    def test_results_that_were_unwrapped(self, census: Census) -> None:
+        result = when()(lambda: census.thing())
+        replaced = when()(lambda: census.thing())
+        when(replaced)(lambda result: setattr(result, "value", census.thing()))
+        wait()
+        assert isinstance(result.unwrap(), Thing)
+        taken = replaced.unwrap()
+        assert isinstance(taken, Thing)
+        assert census.born - census.ended == 1, "only `taken` is left, and both cowns are"
+        del taken
+        self.ended(census)
+
     def test_functions_and_captures(self, census: Census) -> None:
         def schedule():
             thing = census.thing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import sysconfig
 import textwrap
 import time
 from pathlib import Path
@@ -168,6 +169,101 @@ print(time.monotonic())
     ends(done, 0, "boc-worker-0 is still running a behaviour at exit")
     # Two seconds to end by itself, half a second to end after an exception, and a busy machine.
     assert 1.9 < took < 30
+
+
+# Each runs a finaliser, on the worker that made the object, while boc's own frames are around it.
+FINALISERS = {
+    "of a result": """
+        @when()
+        def body():
+            gate.wait()
+            return Endless()
+        """,
+    "of a value": """
+        @when(Cown(None))
+        def body(cown):
+            gate.wait()
+            cown.value = Endless()
+        """,
+    "of a value that is replaced": """
+        @when(Cown(None))
+        def body(cown):
+            gate.wait()
+            cown.value = Endless()
+            cown.value = None
+        """,
+    "of a cown that the body made": """
+        @when()
+        def body():
+            gate.wait()
+            Cown(Endless())
+        """,
+    "of a capture": """
+        def body(box):
+            gate.wait()
+            box.append(Endless())
+        whencall(body, [], [[]])
+        """,
+    "of what an exception refers to": """
+        @when()
+        def body():
+            gate.wait()
+            raise ValueError(Endless())
+        """,
+    "none, but code that scheduling calls": """
+        class Cowns(collections.abc.Sequence):
+            def __len__(self): return 1
+            def __getitem__(self, index): go_on()
+
+        @when()
+        def body():
+            gate.wait()
+            when(Cowns())
+        """,
+    "none, but a generator that scheduling calls": """
+        def cowns(): yield go_on()
+
+        @when()
+        def body():
+            gate.wait()
+            whencall(lambda cown: None, cowns())
+        """,
+}
+
+if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+    # Elsewhere the main thread, which has made the function, sees to what belongs to it.
+    FINALISERS["of what belongs to the function"] = """
+        @when()
+        def body(box=[]):
+            gate.wait()
+            box.append(Endless())
+        """
+
+
+def test_finalisers_that_do_not_end(program) -> None:
+    head = f"""
+import collections.abc, threading, time, boc
+from boc import Cown, when, whencall
+
+gate = threading.Event()
+running = threading.Barrier({len(FINALISERS) + 1})
+boc.start({len(FINALISERS)})
+
+def go_on():
+    running.wait()
+    while True:
+        try: time.sleep(0.0001)
+        except BaseException: pass
+
+class Endless:
+    def __del__(self):
+        go_on()
+
+def schedule():
+"""
+    ways = "\n".join(textwrap.indent(textwrap.dedent(way), "    ") for way in FINALISERS.values())
+    done = program(head + ways + "\n\nschedule()\ngate.set()\nrunning.wait(30)\n")
+    ends(done, 0, "boc-worker-0 is still running a behaviour at exit")
 
 
 THREADS = """

@@ -126,12 +126,63 @@ def test_unwrap_hands_the_value_over(waiting) -> None:
     assert result.unwrap() is None
 
 
+def test_unwrap_takes_the_value_out_of_the_result() -> None:
+    result = when()(lambda: 5)
+    assert result.result() == 5
+    quiesce()
+    assert result.unwrap() == 5
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"taken by unwrap\(\)"):
+            result.result()
+    assert when(result)(lambda result: (result.value, result.exception)).result() == (None, False)
+    asked = when(result)(lambda result: result.result())
+    with pytest.raises(RuntimeError, match=r"taken by unwrap\(\)"):
+        asked.result()
+
+
+def test_unwrap_of_a_result_with_another_value() -> None:
+    result = when()(lambda: "first")
+    when(result)(lambda result: setattr(result, "value", "second"))
+    quiesce()
+    assert result.result() == "first"
+    assert result.unwrap() == "second"
+    with pytest.raises(RuntimeError, match=r"taken by unwrap\(\)"):
+        result.result()
+    with result:
+        result.value = "third"
+    assert result.unwrap() == "third"
+
+
+def test_unwrap_by_many_threads_hands_the_value_over_once() -> None:
+    value = object()
+    for _ in range(200):
+        result = when()(lambda: value)
+        quiesce()
+        together = threading.Barrier(4)
+
+        def ask(call, together=together):
+            together.wait()
+            try:
+                return call()
+            except RuntimeError as error:
+                assert "taken by unwrap()" in str(error)
+                return error
+
+        with ThreadPoolExecutor(4) as pool:
+            taken = [pool.submit(ask, result.unwrap) for _ in range(2)]
+            looked = [pool.submit(ask, result.result) for _ in range(2)]
+        assert {id(one.result()) for one in taken} == {id(value), id(None)}
+        assert all(one.result() is value or isinstance(one.result(), RuntimeError) for one in looked)
+
+
 def test_unwrap_raises_what_the_body_raised() -> None:
     failed = when()(lambda: 1 / 0)
     quiesce()
     with pytest.raises(ZeroDivisionError):
         failed.unwrap()
     assert failed.unwrap() is None
+    with pytest.raises(ZeroDivisionError):
+        failed.result()
 
 
 def test_unwrap_while_behaviours_run_is_refused(gate: threading.Event) -> None:

@@ -29,6 +29,7 @@ impl fmt::Debug for Panic {
 
 /// Why a behaviour gave no value.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Failure {
     /// Its closure panicked.
     Panicked(Panic),
@@ -197,7 +198,7 @@ pub(crate) use hosted::as_behaviour;
 #[cfg(feature = "std")]
 pub use hosted::set_unobserved_panic_hook;
 #[cfg(feature = "std")]
-pub(crate) use hosted::{inside, report_unobserved};
+pub(crate) use hosted::{forget_inside, inside, report_unobserved};
 
 #[cfg(not(feature = "std"))]
 fn report_unobserved(_: &Panic) {}
@@ -268,5 +269,10 @@ mod hosted {
     /// Whether this thread runs a behaviour right now.
     pub(crate) fn inside() -> bool {
         INSIDE.try_with(Cell::get).unwrap_or(false)
+    }
+
+    /// Makes this thread forget that it runs a behaviour.
+    pub(crate) fn forget_inside() {
+        let _ = INSIDE.try_with(|inside| inside.set(false));
     }
 }

@@ -189,8 +189,47 @@ pub fn with_current_executor<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R 
     crate::runtime::with_current_executor(f)
 }
 
+/// Makes the calling thread forget that it is a worker, and that it runs a behaviour; says whether
+/// it was a worker of a [`Runtime`](crate::Runtime).
+///
+/// For the child of a fork inside of a behaviour, in which the other workers do not exist. From then
+/// on the child can use runtimes of its own like any thread outside of behaviours. The behaviour goes
+/// on holding its cowns. It must not return, since the worker would go on with those of the parent:
+/// the process has to end before.
+#[cfg(feature = "std")]
+pub fn forget_worker() -> bool {
+    crate::runtime::forget_worker()
+}
+
 #[cfg(feature = "std")]
 pub use crate::{
     claim::{Claim, claim},
     signal::Signal,
 };
+
+#[cfg(all(test, feature = "std", not(loom)))]
+mod tests {
+    use super::*;
+    use crate::{Runtime, inside_behaviour};
+
+    #[test]
+    fn a_worker_that_was_forgotten_is_a_thread_like_any_other() {
+        assert!(!forget_worker(), "this thread is none");
+        let runtime = Runtime::with_workers(2);
+        let handle = runtime.when((), |()| {
+            assert!(inside_behaviour());
+            assert!(forget_worker());
+            assert!(!forget_worker());
+            assert!(!inside_behaviour());
+            with_current_executor(|executor| assert!(executor.is_none()));
+            let own = Runtime::with_workers(1);
+            let handle = own.when((), |()| inside_behaviour());
+            own.quiesce(None).unwrap();
+            handle.wait().unwrap()
+        });
+        assert!(handle.wait().unwrap());
+        // Not a fork, so there are others, and nothing is lost.
+        runtime.quiesce(None).unwrap();
+        assert_eq!(runtime.when((), |()| 5).wait().unwrap(), 5);
+    }
+}

@@ -276,6 +276,7 @@ impl Plan {
             Ok(value) => assert_eq!((value, ran), (record, 1)),
             Err(Failure::Cancelled) => assert_eq!(ran, 0, "cancelled, but it ran"),
             Err(Failure::Panicked(_) | Failure::Taken) => assert_eq!(ran, 1),
+            Err(other) => panic!("nobody did that: {other}"),
         }
     }
 

@@ -36,7 +36,8 @@ use std::{
 };
 
 use crate::{
-    contents::{Contents, Outcome},
+    contents::{Contents, Held, Outcome},
+    ending::Kept,
     patience::{self, Timeout},
     pool,
 };
@@ -101,7 +102,7 @@ impl Cown {
 
     /// Calls `f` with the contents, if this thread holds the cown. `f` must not run Python code,
     /// which could come here again.
-    fn with_contents<R>(&self, f: impl FnOnce(&mut Contents) -> R) -> PyResult<R> {
+    fn with_contents<R>(&self, f: impl FnOnce(&mut Held, Option<&Outcome>) -> R) -> PyResult<R> {
         if !self.is_mine() {
             return Err(PyRuntimeError::new_err(
                 "the value of a cown can be used only by the behaviour that holds it: schedule one \
@@ -109,9 +110,18 @@ impl Cown {
                  there is also result()",
             ));
         }
-        // SAFETY: this thread holds the cown, so nobody else reaches the contents; `f` does not
-        // come back here.
-        Ok(f(unsafe { &mut *raw::value_ptr(self.body()) }))
+        // SAFETY: this thread holds the cown; `f` does not come back here.
+        Ok(unsafe { self.look_inside(f) })
+    }
+
+    /// # Safety
+    ///
+    /// The caller holds the cown, and uses the contents by `f` alone.
+    unsafe fn look_inside<R>(&self, f: impl FnOnce(&mut Held, Option<&Outcome>) -> R) -> R {
+        let contents = raw::value_ptr(self.body());
+        // SAFETY: what is held is the caller's alone. A behaviour that has an outcome has released
+        // the cown, after which the outcome is only read, possibly by others at the same time.
+        unsafe { f(&mut (*contents).held, (*contents).outcome.as_ref()) }
     }
 
     /// The contents, if nobody else has a reference to the cown; see the module's documentation.
@@ -125,17 +135,27 @@ impl Cown {
     }
 
     /// Holds the cown while `f` uses the contents. `f` must not run Python code.
-    fn while_held<R>(&self, py: Python<'_>, f: impl FnOnce(&mut Contents) -> R) -> PyResult<R> {
+    fn while_held<R>(
+        &self,
+        py: Python<'_>,
+        f: impl FnOnce(&mut Held, Option<&Outcome>) -> R,
+    ) -> PyResult<R> {
         if self.is_mine() {
             return self.with_contents(f);
         }
         let claim = self.take_place();
         patience::wait(py, None, |until| claim.wait(until))?;
         // SAFETY: the claim holds the cown.
-        let result = f(unsafe { &mut *raw::value_ptr(self.body()) });
+        let result = unsafe { self.look_inside(f) };
         drop(claim);
         Ok(result)
     }
+}
+
+/// Whether the value is an exception; that counts as having seen it.
+fn look_at_exception(held: &mut Held, outcome: Option<&Outcome>) -> bool {
+    outcome.inspect(|outcome| outcome.mark_seen());
+    held.exception
 }
 
 /// # Errors
@@ -160,16 +180,17 @@ impl Cown {
     /// The value. Only for the behaviour, or the thread, that holds the cown.
     #[getter]
     fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.with_contents(|contents| {
-            contents.value.as_ref().map_or_else(|| py.None(), |value| value.clone_ref(py))
+        self.with_contents(|held, _| {
+            held.value.as_ref().map_or_else(|| py.None(), |value| value.clone_ref(py))
         })
     }
 
     #[setter]
     fn set_value(&self, value: Py<PyAny>) -> PyResult<()> {
-        let old = self.with_contents(|contents| {
-            contents.exception = false;
-            contents.value.replace(value)
+        let value = Kept::from(value);
+        let old = self.with_contents(|held, _| {
+            held.exception = false;
+            held.value.replace(value)
         })?;
         // The old value's end may run any code, so it comes after the exchange.
         drop(old);
@@ -180,26 +201,20 @@ impl Cown {
     #[getter]
     fn exception(&self, py: Python<'_>) -> PyResult<bool> {
         if self.is_mine() {
-            return self.with_contents(|contents| {
-                contents.mark_seen();
-                contents.exception
-            });
+            return self.with_contents(look_at_exception);
         }
         refuse_inside_behaviour(
             "asking a cown that is not held for its exception",
             "name it in @when(…)",
         )?;
-        self.while_held(py, |contents| {
-            contents.mark_seen();
-            contents.exception
-        })
+        self.while_held(py, look_at_exception)
     }
 
     #[setter]
     fn set_exception(&self, exception: bool) -> PyResult<()> {
-        self.with_contents(|contents| {
-            contents.mark_seen();
-            contents.exception = exception;
+        self.with_contents(|held, outcome| {
+            outcome.inspect(|outcome| outcome.mark_seen());
+            held.exception = exception;
         })
     }
 
@@ -252,20 +267,26 @@ impl Cown {
 
     /// Takes the value out of the cown, which holds `None` afterwards; or raises the exception that
     /// the body raised. Only when no behaviour is running or waiting.
-    fn unwrap(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+    fn unwrap(slf: &Bound<'_, Self>) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
         if pool::is_busy() {
             return Err(PyRuntimeError::new_err(
                 "unwrap() while behaviours are running or waiting: call quiesce() or wait() \
                  before, or use result() to wait for this behaviour alone",
             ));
         }
-        let (value, raised) = self.while_held(py, |contents| {
-            contents.mark_seen();
-            let raised = std::mem::take(&mut contents.exception);
-            (contents.value.take(), raised)
+        let taken = this.while_held(py, |held, outcome| {
+            let returned = outcome.and_then(|outcome| outcome.take(slf));
+            let cancelled = matches!(outcome, Some(Outcome::Cancelled));
+            let raised = look_at_exception(held, outcome);
+            held.exception = false;
+            (held.value.take(), returned, raised, cancelled)
         })?;
-        let cancelled = self.is_cancelled();
-        match value {
+        let (value, returned, raised, cancelled) = taken;
+        // What the body returned, if a behaviour has put something else into its place. Its end may
+        // run any code.
+        drop(returned);
+        match value.map(Py::from) {
             Some(value) if raised => Err(PyErr::from_value(value.into_bound(py))),
             Some(value) => Ok(value),
             None if cancelled => Err(cancelled_error(py)),
@@ -274,10 +295,11 @@ impl Cown {
     }
 
     /// Waits until the behaviour whose result this is has ended. Returns what its body returned, or
-    /// raises what it raised.
+    /// raises what it raised. What unwrap() took is not there any more, and that is a RuntimeError.
     #[pyo3(signature = (timeout=None))]
-    fn result(&self, py: Python<'_>, timeout: Option<Timeout>) -> PyResult<Py<PyAny>> {
-        let Kind::Result { cown, ended } = &self.body else {
+    fn result(slf: &Bound<'_, Self>, timeout: Option<Timeout>) -> PyResult<Py<PyAny>> {
+        let (py, this) = (slf.py(), slf.get());
+        let Kind::Result { cown, ended } = &this.body else {
             return Err(PyRuntimeError::new_err(
                 "this cown is not the result of a behaviour, so there is nothing to wait for; \
                  schedule a behaviour over it with @when(cown)",
@@ -296,8 +318,13 @@ impl Cown {
                 return Err(PyTimeoutError::new_err("the behaviour has not ended in time"));
             }
         }
-        match self.outcome() {
-            Some(Outcome::Returned(value)) => Ok(value.clone_ref(py)),
+        match this.outcome() {
+            Some(Outcome::Returned(value)) => value.get(slf).ok_or_else(|| {
+                PyRuntimeError::new_err(
+                    "the value of this result was taken by unwrap(), which hands it over: use what \
+                     unwrap() returned, or result() alone, which can be called as often as you like",
+                )
+            }),
             Some(Outcome::Raised(raised)) => Err(raised.get().look(py)),
             Some(Outcome::Cancelled) => Err(cancelled_error(py)),
             None => Ok(py.None()),

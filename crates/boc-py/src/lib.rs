@@ -10,6 +10,7 @@
 //! - [`pool`]: the worker threads, and which pool is in use;
 //! - [`travel`]: references that one thread makes and another one gives up;
 //! - [`ending`]: calls of Python code during which the interpreter may end;
+//! - [`orphan`]: forks on a worker;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`patience`]: waiting so that Ctrl-C is answered.
 
@@ -17,6 +18,7 @@ mod behaviour;
 mod contents;
 mod cown;
 mod ending;
+mod orphan;
 mod patience;
 mod pool;
 mod signature;
@@ -33,6 +35,7 @@ mod _boc {
     use super::{
         contents::cancelled,
         cown::Cown,
+        orphan::leave_pool_after_fork,
         patience::check_timeout,
         pool::{Pool, inside_behaviour, raise_in_thread, set_exiting},
         unseen::{Raised, forget_after_fork, take_unseen},

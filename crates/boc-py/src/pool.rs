@@ -20,7 +20,7 @@ use std::{
 };
 
 use crate::{
-    ending,
+    ending, orphan,
     patience::{self, Timeout},
 };
 
@@ -144,6 +144,7 @@ impl Host for Attached<'_> {
                 (self.0)();
             }
         }
+        orphan::end_if_outermost();
         let mut here = Here(wait);
         self.0.detach(move || here.wait());
     }

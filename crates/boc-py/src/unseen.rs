@@ -17,7 +17,7 @@ use std::sync::{
     },
 };
 
-use crate::ending;
+use crate::ending::{self, Kept};
 
 /// An exception that a body raised.
 #[pyclass(frozen, subclass, module = "boc._boc")]
@@ -26,7 +26,7 @@ pub(crate) struct Raised {
 }
 
 struct Entry {
-    exception: Py<PyBaseException>,
+    exception: Kept<PyBaseException>,
     seen: AtomicBool,
 }
 
@@ -54,6 +54,7 @@ impl Raised {
 impl Raised {
     #[new]
     fn new(exception: Py<PyBaseException>) -> Self {
+        let exception = exception.into();
         let entry = Arc::new(Entry { exception, seen: AtomicBool::new(false) });
         let mut registry = registry().lock().unwrap_or_else(PoisonError::into_inner);
         if registry.len() == registry.capacity() {
@@ -76,7 +77,7 @@ impl Raised {
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // Shared with the registry for moments only, and never across a collection, so what it
         // refers to is reachable by nobody else.
-        visit.call(&self.entry.exception)
+        visit.call(&*self.entry.exception)
     }
 }
 

@@ -19,6 +19,7 @@ use crate::{
     behaviour::{Body, Cowns},
     contents::Contents,
     cown::Cown,
+    ending::{self, Kept},
     pool::{self, Refusal},
     signature, travel,
 };
@@ -30,7 +31,7 @@ struct Request {
     /// The addresses of the cowns, once there are too many to look through.
     known: Option<HashSet<usize>>,
     /// As in [`Body`].
-    arguments: Option<Vec<Py<PyAny>>>,
+    arguments: Option<Vec<Kept>>,
     /// How many arguments there are.
     count: usize,
 }
@@ -81,13 +82,14 @@ impl Request {
     fn become_explicit(&mut self, py: Python<'_>) {
         if self.arguments.is_none() {
             let so_far = self.cowns.iter().take(self.count);
-            self.arguments = Some(so_far.map(|cown| cown.clone_ref(py).into_any()).collect());
+            self.arguments =
+                Some(so_far.map(|cown| cown.clone_ref(py).into_any().into()).collect());
         }
     }
 
     fn push_argument(&mut self, argument: &Bound<'_, PyAny>) {
         if let Some(arguments) = &mut self.arguments {
-            arguments.push(argument.clone().unbind());
+            arguments.push(argument.clone().unbind().into());
         }
     }
 
@@ -113,10 +115,10 @@ impl Request {
         let py = function.py();
         let arguments = self.arguments.as_ref();
         Body {
-            function: travel::reference(function),
+            function: travel::reference(function).into(),
             cowns: self.cowns.iter().map(|cown| travel::reference(cown.bind(py))).collect(),
             arguments: arguments.map(|all| {
-                all.iter().map(|argument| travel::reference(argument.bind(py))).collect()
+                all.iter().map(|argument| travel::reference(argument.bind(py)).into()).collect()
             }),
         }
     }
@@ -127,7 +129,7 @@ fn sequence<'py>(argument: &Bound<'py, PyAny>) -> Option<PyResult<Bound<'py, PyL
     if argument.is_instance_of::<PyString>() {
         return None;
     }
-    Some(argument.cast::<PySequence>().ok()?.to_list())
+    Some(ending::list(argument.cast::<PySequence>().ok()?))
 }
 
 fn wrong_argument(index: usize, argument: &Bound<'_, PyAny>) -> PyErr {
@@ -244,13 +246,13 @@ pub(crate) fn whencall(
         ));
     }
     let mut request = Request::default();
-    for argument in args.try_iter()? {
-        request.add(&argument?)?;
+    for argument in ending::list(args)? {
+        request.add(&argument)?;
     }
     if let Some(captures) = captures {
-        for capture in captures.try_iter()? {
+        for capture in ending::list(captures)? {
             request.become_explicit(func.py());
-            request.push_argument(&capture?);
+            request.push_argument(&capture);
             request.count += 1;
         }
     }

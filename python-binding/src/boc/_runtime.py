@@ -7,14 +7,16 @@ ends by :func:`wait`, or with the interpreter.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import sys
 import sysconfig
 import threading
 import time
+import traceback
 import warnings
-from typing import Any, Literal, overload
+from typing import Any, Literal, NoReturn, overload
 
 from boc import _unseen
 from boc._boc import (
@@ -23,6 +25,7 @@ from boc._boc import (
     check_timeout,
     forget_after_fork,
     inside_behaviour,
+    leave_pool_after_fork,
     raise_in_thread,
     set_exiting,
 )
@@ -58,11 +61,12 @@ class _State:
         self.threads: list[threading.Thread] = []
         self.warned_about_gil = False
         self.exiting = False
-        # Pools whose threads did not survive a fork. Their end would wait for those threads.
-        self.lost: list[Pool] = []
 
 
 _state = _State()
+
+_lost: list[Pool] = []
+"""Pools whose threads did not survive a fork. Their end would wait for those threads."""
 
 
 def backend() -> str:
@@ -266,12 +270,51 @@ def _join(threads: list[threading.Thread], seconds: float) -> None:
 
 def _after_fork_in_child() -> None:
     """Only the forking thread lives on in a child, so the pool has no workers there."""
+    leave_pool_after_fork()
     if _state.pool is not None:
-        _state.lost.append(_state.pool)
+        _lost.append(_state.pool)
         Pool.deactivate()
     _state.__init__()  # type: ignore[misc]
     set_exiting(False)
     forget_after_fork()
+
+
+def end_child(exception: BaseException | None) -> NoReturn:
+    """End a child that forked inside of a behaviour, when it returns from that or raises.
+
+    The rest of the program is the parent's, so neither its ``atexit`` functions nor its ``finally``
+    blocks run; what the child itself has scheduled ends as it does with any program.
+    """
+    status = 1
+    try:
+        status = _exit_status(exception)
+        _at_exit()
+    finally:
+        _flush_and_exit(status)
+
+
+def _exit_status(exception: BaseException | None) -> int:
+    """What the interpreter makes of an exception that nobody has caught."""
+    if exception is None:
+        return 0
+    if not isinstance(exception, SystemExit):
+        traceback.print_exception(exception)
+        return 1
+    if exception.code is None:
+        return 0
+    if isinstance(exception.code, int):
+        return exception.code & 0xFF
+    print(exception.code, file=sys.stderr)
+    return 1
+
+
+def _flush_and_exit(status: int) -> NoReturn:
+    try:
+        for stream in sys.stdout, sys.stderr:
+            with contextlib.suppress(AttributeError, ValueError, OSError):  # none, closed, full
+                stream.flush()
+    finally:
+        os._exit(status)
 
 
 # Before the threads are joined, where the interpreter has that; atexit comes after.

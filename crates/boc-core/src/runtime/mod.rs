@@ -34,6 +34,7 @@ use crate::{
 };
 use shared::{Shared, stage};
 pub use worker::Host;
+pub(crate) use worker::forget as forget_worker;
 
 /// Worker threads that run behaviours.
 ///

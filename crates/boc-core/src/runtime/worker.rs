@@ -79,6 +79,16 @@ pub(super) fn with_any_context<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
     f(unsafe { context.as_ref() })
 }
 
+/// See [`crate::raw::forget_worker`].
+pub(crate) fn forget() -> bool {
+    let context = CURRENT.try_with(|current| current.replace(core::ptr::null()));
+    let was_worker = context.is_ok_and(|context| !context.is_null());
+    if was_worker {
+        outcome::forget_inside();
+    }
+    was_worker
+}
+
 /// Makes this thread the worker `index` until the runtime is done with it.
 pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
     let context = Context {
