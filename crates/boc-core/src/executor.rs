@@ -154,6 +154,20 @@ impl Seat {
         Self(NonNull::from(&NOBODY))
     }
 
+    /// The seat of behaviours that an executor knows by nothing but itself.
+    pub(crate) fn of(executor: &ExecutorRef) -> Self {
+        Self(executor.0)
+    }
+
+    pub(crate) fn is_that_of(self, executor: &ExecutorRef) -> bool {
+        self.0 == executor.0
+    }
+
+    /// The executor, for as long as a behaviour on it has not ended.
+    pub(crate) fn executor(self) -> ManuallyDrop<ExecutorRef> {
+        ManuallyDrop::new(ExecutorRef(self.0))
+    }
+
     fn vtable(self) -> &'static VTable {
         // SAFETY: between `begin` and `end` the executor is alive.
         unsafe { self.0.as_ref() }.vtable

@@ -92,6 +92,7 @@ mod request;
 #[cfg(feature = "std")]
 mod runtime;
 mod schedule;
+mod scope;
 #[cfg(feature = "std")]
 mod signal;
 mod slot;
@@ -107,6 +108,7 @@ pub use promise::Promise;
 pub use pump::Pump;
 pub use request::{Access, Accessed, Acquire, Acquired, Read, Request, acquire, read};
 pub use schedule::DuplicateCown;
+pub use scope::Scope;
 
 #[cfg(feature = "std")]
 pub use outcome::set_unobserved_panic_hook;

@@ -26,6 +26,7 @@ use crate::{
     outcome,
     request::Request,
     schedule::DuplicateCown,
+    scope::Scope,
     sync::{
         Arc, Mutex,
         atomic::Ordering::{Acquire, Relaxed, Release},
@@ -247,6 +248,26 @@ impl Runtime {
     /// An empty batch: behaviours that are scheduled as one step.
     pub fn batch(&self) -> Batch {
         self.executor.batch()
+    }
+
+    /// Calls `f` with a scope, and waits until all behaviours that it scheduled there, and all that
+    /// these scheduled, have ended; see [`Scope`].
+    ///
+    /// # Panics
+    ///
+    /// If `f` panics, after the behaviours have ended. Inside of a behaviour, where waiting could
+    /// deadlock: use [`Scope::new`] and [`Scope::close`] there.
+    pub fn scope<R>(&self, f: impl FnOnce(&Scope) -> R) -> R {
+        assert!(
+            !outcome::inside(),
+            "waiting for a scope inside of a behaviour could deadlock: use `Scope::new(…)`, and \
+             schedule over the handle that `close()` gives"
+        );
+        let scope = Scope::new(&self.executor);
+        let result = outcome::contain(|| f(&scope));
+        let ended = scope.close().wait();
+        debug_assert!(ended.is_ok(), "the end of a scope is a promise that is kept");
+        result.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_payload()))
     }
 
     /// How many workers there are.
@@ -473,16 +494,13 @@ fn no_runtime() -> ! {
 pub(crate) fn with_current_executor<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
     #[cfg(not(loom))]
     let caller = core::panic::Location::caller();
-    worker::with_any_context(|context| {
-        let executor = match context {
-            Some(context) => Some(context.executor()),
-            #[cfg(not(loom))]
-            // SAFETY: what `f` gets it cannot keep, and on this thread it returns before its caller.
-            None => unsafe { crate::explore::current_executor(caller) },
-            #[cfg(loom)]
-            None => None,
-        };
-        f(executor)
+    worker::with_any_context(|context| match context {
+        Some(context) => context.with_executor(|executor| f(Some(executor))),
+        #[cfg(not(loom))]
+        // SAFETY: what `f` gets it cannot keep, and on this thread it returns before its caller.
+        None => f(unsafe { crate::explore::current_executor(caller) }),
+        #[cfg(loom)]
+        None => f(None),
     })
 }
 

@@ -7,7 +7,7 @@ use crate::{
     backoff::Backoff,
     behaviour::Behaviour,
     conclusion,
-    executor::{ExecutorRef, Ready},
+    executor::{ExecutorRef, Ready, Seat},
     outcome,
     sync::{self, Arc, atomic::Ordering::Relaxed},
 };
@@ -50,8 +50,10 @@ const SEARCH_PAUSES: u32 = if cfg!(loom) { 0 } else { 24 };
 /// What only the worker's own thread sees of it.
 pub(super) struct Context {
     shared: Arc<Shared>,
-    /// To schedule on this runtime without touching its reference count.
     executor: ExecutorRef,
+    /// Where the behaviour that is running was scheduled: on this runtime, or in a scope of it. What
+    /// it schedules goes there, too.
+    seat: Cell<Seat>,
     index: usize,
     /// The behaviour to run next: the first one that the last behaviour's release made ready. Not
     /// to be stolen, since it runs at once and its data is in this processor's cache.
@@ -91,8 +93,10 @@ pub(crate) fn forget() -> bool {
 
 /// Makes this thread the worker `index` until the runtime is done with it.
 pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
+    let executor = Shared::executor(&shared);
     let context = Context {
-        executor: Shared::executor(&shared),
+        seat: Cell::new(Seat::of(&executor)),
+        executor,
         shared,
         index,
         next: Cell::new(None),
@@ -110,8 +114,10 @@ pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
 }
 
 impl Context {
-    pub(super) fn executor(&self) -> &ExecutorRef {
-        &self.executor
+    /// Calls `f` with the executor for what the running behaviour schedules.
+    pub(super) fn with_executor<R>(&self, f: impl FnOnce(&ExecutorRef) -> R) -> R {
+        // The running behaviour keeps the executor alive.
+        f(&self.seat.get().executor())
     }
 
     pub(super) fn state(&self) -> &WorkerState {
@@ -226,7 +232,10 @@ impl Context {
             let conclude = if self.shared.stage() == stage::STOPPED {
                 Behaviour::abandon(behaviour)
             } else {
-                outcome::as_behaviour(|| Behaviour::invoke(behaviour))
+                self.seat.set(behaviour.as_ref().executor);
+                let conclude = outcome::as_behaviour(|| Behaviour::invoke(behaviour));
+                self.seat.set(Seat::of(&self.executor));
+                conclude
             };
             if conclude {
                 self.releasing.set(true);
