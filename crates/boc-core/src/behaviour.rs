@@ -40,6 +40,7 @@ use crate::{
         AtomicU32,
         Ordering::{AcqRel, Acquire, Relaxed},
     },
+    work::Work,
 };
 
 /// What every behaviour has, whatever its closure and result.
@@ -144,8 +145,8 @@ struct VTable {
     slots: usize,
     /// Where the promise and the header of the result are, likewise.
     promise: Option<(usize, usize)>,
-    /// Calls the closure.
-    invoke: unsafe fn(NonNull<Behaviour>),
+    /// Calls the closure. Says whether it is to be called again; if not, it is gone.
+    invoke: unsafe fn(NonNull<Behaviour>) -> bool,
     /// Drops the closure uncalled.
     cancel: unsafe fn(NonNull<Behaviour>),
     /// Frees the memory, of which closure and state are gone.
@@ -156,7 +157,7 @@ struct VTable {
 struct Frame<P, F> {
     head: Behaviour,
     part: P,
-    /// Taken out by `invoke` or `cancel`, of which exactly one is called, once.
+    /// Taken out by `invoke`, when that says that it is over, or by `cancel`.
     work: UnsafeCell<ManuallyDrop<F>>,
 }
 
@@ -170,7 +171,7 @@ pub(crate) const fn promise_offset<S>() -> usize {
     offset_of!(Frame<Promised<S>, ()>, part) + offset_of!(Promised<S>, promise)
 }
 
-impl<P: Part, F: FnOnce(&[Slot], &mut P::State) + Send + 'static> Frame<P, F> {
+impl<P: Part, F: Work<P::State>> Frame<P, F> {
     const VTABLE: VTable = VTable {
         slots: Self::layout(0).1,
         promise: match P::PROMISE {
@@ -200,19 +201,22 @@ impl<P: Part, F: FnOnce(&[Slot], &mut P::State) + Send + 'static> Frame<P, F> {
     /// # Safety
     ///
     /// As for [`Behaviour::invoke`].
-    unsafe fn invoke(behaviour: NonNull<Behaviour>) {
+    unsafe fn invoke(behaviour: NonNull<Behaviour>) -> bool {
         let frame = behaviour.cast::<Self>().as_ptr();
-        // SAFETY: `invoke` is called once and `cancel` not at all, so the closure is there. The
-        // caller holds all cowns and the result, so nobody else reaches the state.
-        let (work, state) = unsafe {
-            (ManuallyDrop::take(&mut *(*frame).work.get()), &mut *P::state(&raw mut (*frame).part))
-        };
-        // SAFETY: the slots stay in place and unreleased until the closure has returned.
-        let slots = unsafe { Behaviour::slots(behaviour).as_ref() };
-        if let Err(panic) = contain(|| work(slots, state)) {
-            // SAFETY: as above; the borrow given to the closure has ended.
-            let state = unsafe { &mut *P::state(&raw mut (*frame).part) };
-            swallow(|| state.panicked(panic));
+        // SAFETY: the caller claimed the closure, so it is there. The caller holds all cowns and the
+        // result, so nobody else reaches the state; the slots stay in place and unreleased until the
+        // closure has returned.
+        unsafe {
+            let state = || &mut *P::state(&raw mut (*frame).part);
+            let work = (*frame).work.get().cast::<F>();
+            let slots = Behaviour::slots(behaviour).as_ref();
+            match contain(|| F::call(work, slots, state())) {
+                Ok(again) => again,
+                Err(panic) => {
+                    swallow(|| state().panicked(panic));
+                    false
+                }
+            }
         }
     }
 
@@ -305,7 +309,7 @@ impl Behaviour {
     ) -> NonNull<Behaviour>
     where
         P: Part,
-        F: FnOnce(&[Slot], &mut P::State) + Send + 'static,
+        F: Work<P::State>,
     {
         let (layout, offset) = Frame::<P, F>::layout(count);
         // SAFETY: the layout is not empty.
@@ -392,23 +396,22 @@ impl Behaviour {
         }
     }
 
-    /// Runs the closure; the outcome goes to the state. Says whether the caller has to conclude the
-    /// behaviour; if not, it does not touch it any more.
+    /// Runs the closure; the outcome goes to the state. Says what the caller has to do next.
     ///
     /// # Safety
     ///
     /// The caller owns the behaviour: it waits for nothing, and neither this nor `abandon` was
-    /// called.
+    /// called since it was scheduled.
     #[must_use]
-    pub(crate) unsafe fn invoke(this: NonNull<Behaviour>) -> bool {
+    pub(crate) unsafe fn invoke(this: NonNull<Behaviour>) -> Next {
         // SAFETY: the vtable is that of the frame's type.
         unsafe {
             match Behaviour::claim(this) {
-                Ok(()) => (this.as_ref().vtable.invoke)(this),
-                Err(conclude) => return conclude,
+                Ok(()) if (this.as_ref().vtable.invoke)(this) => Next::Again,
+                Ok(()) | Err(true) => Next::Conclude,
+                Err(false) => Next::Nothing,
             }
         }
-        true
     }
 
     /// Drops the closure uncalled; the state learns that. The answer is as for `invoke`.
@@ -479,6 +482,16 @@ impl Behaviour {
         // Relaxed: whoever set it happened before the caller became the owner.
         self.pending.load(Relaxed) & CANCELLED != 0
     }
+}
+
+/// What comes after the call of a behaviour's closure.
+pub(crate) enum Next {
+    /// [`crate::conclusion::conclude`].
+    Conclude,
+    /// [`crate::conclusion::again`].
+    Again,
+    /// Nothing: it is somebody else's.
+    Nothing,
 }
 
 /// Fills the slots of a new behaviour.

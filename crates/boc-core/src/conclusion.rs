@@ -1,12 +1,14 @@
 //! The end of a behaviour: its cowns go to those behind it, its result to those who wait for it.
 
+use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use crate::{
-    behaviour::{Behaviour, CANCELLED, COUNT, STARTED},
+    behaviour::{Behaviour, CANCELLED, COUNT, Next, STARTED},
     cown::Header,
     executor::Ready,
     outcome::{contain, swallow},
+    schedule,
     slot::{self, Slot},
     sync::atomic::Ordering::{AcqRel, Relaxed},
 };
@@ -44,6 +46,60 @@ unsafe fn conclude_all(mut refused: Refused) {
             }
             end(current, &mut refused);
         }
+    }
+}
+
+/// What comes after the call of a closure.
+///
+/// # Safety
+///
+/// `next` is what [`Behaviour::invoke`] has just said.
+pub(crate) unsafe fn go_on(behaviour: NonNull<Behaviour>, next: Next) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match next {
+            Next::Conclude => conclude(behaviour),
+            Next::Again => again(behaviour),
+            Next::Nothing => (),
+        }
+    }
+}
+
+/// Releases what a behaviour holds, and schedules it again, behind all that waits by now.
+///
+/// # Safety
+///
+/// The caller owns the behaviour, whose closure is still there.
+unsafe fn again(behaviour: NonNull<Behaviour>) {
+    /// So many cowns are remembered without an allocation.
+    const FEW: usize = 8;
+    let mut refused = Refused(None);
+    // SAFETY: as in `conclude_all`; the reference that is taken first keeps a cown until its slot has
+    // entered the queue anew. Between release and reset the slots are in no queue, and only the
+    // owner's.
+    unsafe {
+        let slots = Behaviour::slots(behaviour);
+        let slot = |index| slots.cast::<Slot>().add(index);
+        let (mut few, mut many) = ([NonNull::dangling(); FEW], Vec::new());
+        let cowns = if slots.len() <= FEW {
+            &mut few[..slots.len()]
+        } else {
+            many.resize(slots.len(), NonNull::dangling());
+            &mut many[..]
+        };
+        for (index, cown) in cowns.iter_mut().enumerate() {
+            let slot = slot(index);
+            *cown = slot.as_ref().cown();
+            cown.as_ref().retain();
+            if !slot.as_ref().is_merged() {
+                Slot::release(slot, &mut |next| resolve(next, &mut refused));
+                drop_references(*cown, slot.as_ref().references());
+            }
+            Slot::reset(slot);
+        }
+        conclude_all(refused);
+        schedule::reschedule(behaviour);
+        cowns.iter().for_each(|cown| drop_references(*cown, 1));
     }
 }
 

@@ -81,9 +81,8 @@ impl Ready {
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
             outcome::as_behaviour(|| {
-                if Behaviour::invoke(behaviour) {
-                    conclusion::conclude(behaviour);
-                }
+                let next = Behaviour::invoke(behaviour);
+                conclusion::go_on(behaviour, next);
             });
         }
     }
@@ -164,6 +163,7 @@ impl Seat {
     }
 
     /// The executor, for as long as a behaviour on it has not ended.
+    #[cfg(feature = "std")]
     pub(crate) fn executor(self) -> ManuallyDrop<ExecutorRef> {
         ManuallyDrop::new(ExecutorRef(self.0))
     }

@@ -98,6 +98,7 @@ mod signal;
 mod slot;
 mod sync;
 mod turn;
+mod work;
 
 pub use batch::Batch;
 pub use cown::{Cown, WeakCown};
@@ -109,6 +110,7 @@ pub use pump::Pump;
 pub use request::{Access, Accessed, Acquire, Acquired, Read, Request, acquire, read};
 pub use schedule::DuplicateCown;
 pub use scope::Scope;
+pub use work::Step;
 
 #[cfg(feature = "std")]
 pub use outcome::set_unobserved_panic_hook;

@@ -11,6 +11,7 @@ use crate::{
     outcome::Outcome,
     raw::ResultCown,
     sync::atomic::Ordering::Relaxed,
+    work::Once,
 };
 
 /// The other end of a [`Handle`] whose outcome does not come from a behaviour, but from a timer, from
@@ -43,7 +44,7 @@ unsafe impl<R: Send> Sync for Promise<R> {}
 impl<R: Send + 'static> Promise<R> {
     /// A promise, and the handle to what it will be fulfilled with.
     pub fn new() -> (Self, Handle<R>) {
-        let never = |_: &[_], _: &mut Outcome<R>| ();
+        let never = Once(|_: &[_], _: &mut Outcome<R>| ());
         let state = Outcome::pending();
         let behaviour =
             Behaviour::allocate::<Promised<_>, _>(Seat::nobody(), state, never, 0, |_| ());

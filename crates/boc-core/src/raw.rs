@@ -12,6 +12,8 @@ use crate::{
     cown::{Body, Cown, Header},
     executor::ExecutorRef,
     schedule,
+    slot::Slot,
+    work::Once,
 };
 
 pub use crate::{outcome::State, schedule::DuplicateCown, slot::Mode};
@@ -154,10 +156,13 @@ where
     let fill = |slots: &mut SlotWriter| {
         cowns.iter().for_each(|access| slots.push(access.cown.0, access.mode));
     };
-    let prepared =
-        schedule::prepare::<Promised<S>, _>(executor, cowns.len(), fill, state, move |_, state| {
-            work(state)
-        });
+    let prepared = schedule::prepare::<Promised<S>, _>(
+        executor,
+        cowns.len(),
+        fill,
+        state,
+        Once(move |_: &[Slot], state: &mut S| work(state)),
+    );
     // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
     unsafe {
         let result = ResultCown::of(prepared.behaviour);
@@ -173,7 +178,7 @@ pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static
     let behaviour = Behaviour::allocate::<crate::behaviour::Detached, _>(
         seat,
         (),
-        move |_, _: &mut ()| work(),
+        Once(move |_: &[Slot], (): &mut ()| work()),
         0,
         |_| (),
     );

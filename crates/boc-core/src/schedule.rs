@@ -24,7 +24,8 @@ use crate::{
     raw::ResultCown,
     request::{Cursor, Request},
     slot::{Chain, Mode, Slot},
-    sync::atomic::Ordering::Relaxed,
+    sync::atomic::Ordering::{Relaxed, Release},
+    work::{Once, Repeated, Step, Work},
 };
 
 /// A cown was named twice in one request, and not only to be [read](crate::read).
@@ -108,11 +109,88 @@ impl ExecutorRef {
         let fill = |slots: &mut SlotWriter| {
             request.each(&mut |cown, mode| slots.push(cown.0, mode));
         };
-        let prepared = prepare::<Detached, _>(self, request.count(), fill, (), work);
+        let prepared = prepare::<Detached, _>(self, request.count(), fill, (), Once(work));
         // SAFETY: the request refers to its cowns.
         if let Err(duplicate) = unsafe { prepared.schedule() } {
             panic!("{duplicate}");
         }
+    }
+}
+
+impl ExecutorRef {
+    /// Schedules `body` over the cowns of `request`, again and again until it says that it is done.
+    ///
+    /// Each run is like a behaviour of its own: in between, the cowns go to those that wait for them.
+    /// It takes one allocation for all of them, and one handle.
+    ///
+    /// ```
+    /// # let runtime = boc_core::Runtime::new();
+    /// use boc_core::{Cown, Step};
+    ///
+    /// let jobs = Cown::new(vec![1, 2, 3]);
+    /// let mut sum = 0;
+    /// let total = runtime.executor().when_repeated(&jobs, move |jobs| match jobs.pop() {
+    ///     Some(job) => {
+    ///         sum += job;
+    ///         Step::Again
+    ///     }
+    ///     None => Step::Done(sum),
+    /// });
+    /// assert_eq!(total.wait().unwrap(), 6);
+    /// ```
+    ///
+    /// Cancelling works between two runs as well as before the first one.
+    ///
+    /// # Panics
+    ///
+    /// If a cown is named twice, and not only to be read.
+    #[track_caller]
+    pub fn when_repeated<Q, F, R>(&self, request: Q, mut body: F) -> Handle<R>
+    where
+        Q: Request,
+        F: for<'a> FnMut(Q::Held<'a>) -> Step<R> + Send + 'static,
+        R: Send + 'static,
+    {
+        let shape = request.shape();
+        let work = move |slots: &[Slot], outcome: &mut Outcome<R>| {
+            // SAFETY: as in `prepare_request`.
+            match body(unsafe { Q::held(shape, &mut Cursor::new(slots)) }) {
+                Step::Again => true,
+                Step::Done(value) => {
+                    outcome.set(value);
+                    false
+                }
+            }
+        };
+        let fill = |slots: &mut SlotWriter| {
+            request.each(&mut |cown, mode| slots.push(cown.0, mode));
+        };
+        let (count, state) = (request.count(), Outcome::pending());
+        let prepared = prepare::<Promised<_>, _>(self, count, fill, state, Repeated(work));
+        // SAFETY: the result is the behaviour's own; the request refers to its cowns.
+        unsafe {
+            let result = ResultCown::of(prepared.behaviour);
+            match prepared.schedule() {
+                Ok(()) => Handle::new(result),
+                Err(duplicate) => panic!("{duplicate}"),
+            }
+        }
+    }
+}
+
+/// Schedules a behaviour that has run, once more.
+///
+/// # Safety
+///
+/// It is the caller's, all its slots were reset, and its cowns are alive during the call.
+pub(crate) unsafe fn reschedule(behaviour: NonNull<Behaviour>) {
+    // SAFETY: passed on to the caller; it is as new.
+    unsafe {
+        let slots = Behaviour::slots(behaviour);
+        // Release: pairs with `cancel`, which may take the closure from now on.
+        behaviour.as_ref().pending.store(slots.len() as u32 + 1, Release);
+        let scheduled = in_order(slots, |ordered| enter(behaviour, ordered));
+        debug_assert!(scheduled.is_ok(), "it was in order the first time");
     }
 }
 
@@ -145,7 +223,7 @@ where
         request.each(&mut |cown, mode| slots.push(cown.0, mode));
     };
     let prepared =
-        prepare::<Promised<_>, _>(executor, request.count(), fill, Outcome::pending(), work);
+        prepare::<Promised<_>, _>(executor, request.count(), fill, Outcome::pending(), Once(work));
     // SAFETY: the result is the behaviour's own.
     let result = unsafe { ResultCown::of(prepared.behaviour) };
     (prepared, result)
@@ -162,7 +240,7 @@ pub(crate) fn prepare<P, F>(
 ) -> Prepared
 where
     P: Part,
-    F: FnOnce(&[Slot], &mut P::State) + Send + 'static,
+    F: Work<P::State>,
 {
     // Before the executor counts the behaviour in.
     assert!(count <= Behaviour::MAX_SLOTS, "too many cowns in one request");
@@ -337,20 +415,30 @@ unsafe fn acquire(behaviour: NonNull<Behaviour>, ordered: &[NonNull<Slot>]) {
                     conclusion::start(behaviour);
                 }
             }
-            ordered => {
-                // The extra one, which keeps the behaviour from starting before all its slots are
-                // published, and those that were merged.
-                let merged = Behaviour::slots(behaviour).len() - ordered.len();
-                let mut obtained = 1 + merged as u32;
-                for slot in ordered {
-                    Chain::new(*slot).enqueue(|_| obtained += 1);
-                }
-                ordered.iter().for_each(|slot| slot.as_ref().publish());
-                // `obtained` cowns belong to the behaviour. Once the answer is `true`, it is ours.
-                if Behaviour::resolve(behaviour, obtained) {
-                    conclusion::start(behaviour);
-                }
-            }
+            ordered => enter(behaviour, ordered),
+        }
+    }
+}
+
+/// [`acquire`] for any slots, and for behaviours that others know already.
+///
+/// # Safety
+///
+/// As for [`acquire`].
+unsafe fn enter(behaviour: NonNull<Behaviour>, ordered: &[NonNull<Slot>]) {
+    // SAFETY: as in `acquire`.
+    unsafe {
+        // The extra one, which keeps the behaviour from starting before all its slots are published,
+        // and those that were merged.
+        let merged = Behaviour::slots(behaviour).len() - ordered.len();
+        let mut obtained = 1 + merged as u32;
+        for slot in ordered {
+            Chain::new(*slot).enqueue(|_| obtained += 1);
+        }
+        ordered.iter().for_each(|slot| slot.as_ref().publish());
+        // `obtained` cowns belong to the behaviour. Once the answer is `true`, it is ours.
+        if Behaviour::resolve(behaviour, obtained) {
+            conclusion::start(behaviour);
         }
     }
 }

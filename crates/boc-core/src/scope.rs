@@ -1,5 +1,6 @@
 //! Scopes: waiting for some behaviours, and all that they lead to.
 
+use alloc::boxed::Box;
 use core::{cell::UnsafeCell, fmt, ptr::NonNull};
 
 use crate::{

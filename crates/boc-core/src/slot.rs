@@ -259,6 +259,21 @@ impl Slot {
         }
     }
 
+    /// A slot that was released is as new.
+    ///
+    /// # Safety
+    ///
+    /// The slot is in no queue, and the caller has it to itself.
+    pub(crate) unsafe fn reset(this: NonNull<Slot>) {
+        // SAFETY: the caller has it to itself.
+        unsafe {
+            let cown = &raw mut (*this.as_ptr()).cown;
+            *cown = (*cown).map_addr(|address| address & !MERGED);
+            // Relaxed: it is seen by who gets the slot out of a tail.
+            this.as_ref().status.0.store(state(WAIT), Relaxed);
+        }
+    }
+
     /// The slot as what tails and successors point to. May be used to reach the whole slot.
     fn status(this: NonNull<Slot>) -> NonNull<Status> {
         this.cast()

@@ -20,6 +20,7 @@ use crate::{
             Ordering::{AcqRel, Acquire},
         },
     },
+    work::Once,
 };
 
 /// A place in the queue of a cown: a behaviour that is never run. The cown is held from the moment
@@ -63,7 +64,7 @@ impl Place {
         let turn = Arc::new(Turn { ready, waker: AtomicWaker::new() });
         let executor = ExecutorRef::from(Arc::clone(&turn));
         let fill = |slots: &mut crate::behaviour::SlotWriter| slots.push(cown.0, Mode::Write);
-        let never = |_: &[_], (): &mut ()| ();
+        let never = Once(|_: &[_], (): &mut ()| ());
         let prepared = schedule::prepare::<Detached, _>(&executor, 1, fill, (), never);
         // SAFETY: passed on to the caller.
         let scheduled = unsafe { prepared.schedule() };

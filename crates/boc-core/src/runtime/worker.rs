@@ -5,7 +5,7 @@ use core::cell::Cell;
 use super::shared::{Shared, WorkerState, stage};
 use crate::{
     backoff::Backoff,
-    behaviour::Behaviour,
+    behaviour::{Behaviour, Next},
     conclusion,
     executor::{ExecutorRef, Ready, Seat},
     outcome,
@@ -229,19 +229,17 @@ impl Context {
         let behaviour = ready.into_inner();
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
-            let conclude = if self.shared.stage() == stage::STOPPED {
-                Behaviour::abandon(behaviour)
+            let next = if self.shared.stage() == stage::STOPPED {
+                if Behaviour::abandon(behaviour) { Next::Conclude } else { Next::Nothing }
             } else {
                 self.seat.set(behaviour.as_ref().executor);
-                let conclude = outcome::as_behaviour(|| Behaviour::invoke(behaviour));
+                let next = outcome::as_behaviour(|| Behaviour::invoke(behaviour));
                 self.seat.set(Seat::of(&self.executor));
-                conclude
+                next
             };
-            if conclude {
-                self.releasing.set(true);
-                outcome::as_behaviour(|| conclusion::conclude(behaviour));
-                self.releasing.set(false);
-            }
+            self.releasing.set(true);
+            outcome::as_behaviour(|| conclusion::go_on(behaviour, next));
+            self.releasing.set(false);
         }
     }
 
