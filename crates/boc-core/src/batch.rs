@@ -30,6 +30,9 @@ use crate::{
 /// assert_eq!(log, ["begin", "end"]);
 /// ```
 ///
+/// A batch is not held back by a bound on what is in flight; see
+/// [`Builder::max_in_flight`](crate::Builder::max_in_flight).
+///
 /// They run in the order in which they were added where they share a cown, and in parallel where they
 /// do not. Dropping a batch that was not scheduled cancels its behaviours.
 #[must_use = "the behaviours of a batch run after `schedule()`"]

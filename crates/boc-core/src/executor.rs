@@ -125,6 +125,9 @@ pub(crate) struct VTable {
     pub(crate) retain: unsafe fn(NonNull<Head>),
     /// Gives a reference up.
     pub(crate) release: unsafe fn(NonNull<Head>),
+    /// Waits until there is room for one more behaviour, if the executor has a bound and the calling
+    /// thread may wait.
+    pub(crate) wait_for_room: Option<unsafe fn(NonNull<Head>)>,
     /// Counts a behaviour in, or refuses it. What was counted in keeps the executor alive.
     ///
     /// Gives the head whose `end` and `execute` are called for this behaviour: that of the executor,
@@ -146,6 +149,7 @@ impl Seat {
         static NOBODY: Head = Head::new(&VTable {
             retain: |_| (),
             release: |_| (),
+            wait_for_room: None,
             begin: |_| None,
             end: |_| (),
             execute: |_, ready| Err(ready),
@@ -213,6 +217,15 @@ impl ExecutorRef {
         unsafe { self.0.as_ref() }.vtable
     }
 
+    /// Waits until the executor has room for one more behaviour, if it has a bound and this thread may
+    /// wait.
+    pub(crate) fn wait_for_room(&self) {
+        if let Some(wait) = self.vtable().wait_for_room {
+            // SAFETY: `self` keeps the executor alive.
+            unsafe { wait(self.0) };
+        }
+    }
+
     /// Counts a behaviour in; `None` if the executor takes no more.
     pub(crate) fn begin(&self) -> Option<Seat> {
         // SAFETY: `self` keeps the executor alive.
@@ -255,6 +268,7 @@ impl ExecutorRef {
         static INLINE: Head = Head::new(&VTable {
             retain: |_| (),
             release: |_| (),
+            wait_for_room: None,
             begin: Some,
             end: |_| (),
             execute: |_, ready| {
@@ -288,6 +302,7 @@ mod arc {
         VTable {
             retain: retain::<E>,
             release: release::<E>,
+            wait_for_room: None,
             begin: begin::<E>,
             end: release::<E>,
             execute: execute::<E>,

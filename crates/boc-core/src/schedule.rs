@@ -80,6 +80,7 @@ impl ExecutorRef {
         F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
         R: Send + 'static,
     {
+        self.wait_for_room();
         let (prepared, result) = prepare_request(self, &request, body);
         // SAFETY: the request refers to its cowns.
         unsafe { prepared.schedule()? };
@@ -109,6 +110,7 @@ impl ExecutorRef {
         let fill = |slots: &mut SlotWriter| {
             request.each(&mut |cown, mode| slots.push(cown.0, mode));
         };
+        self.wait_for_room();
         let prepared = prepare::<Detached, _>(self, request.count(), fill, (), Once(work));
         // SAFETY: the request refers to its cowns.
         if let Err(duplicate) = unsafe { prepared.schedule() } {
@@ -166,6 +168,7 @@ impl ExecutorRef {
             request.each(&mut |cown, mode| slots.push(cown.0, mode));
         };
         let (count, state) = (request.count(), Outcome::pending());
+        self.wait_for_room();
         let prepared = prepare::<Promised<_>, _>(self, count, fill, state, Repeated(work));
         // SAFETY: the result is the behaviour's own; the request refers to its cowns.
         unsafe {

@@ -146,6 +146,10 @@ static VTABLE: VTable = VTable {
         // SAFETY: `head` came out of `Arc::into_raw`, and the caller gives up a reference.
         unsafe { Arc::decrement_strong_count(head.cast::<Counted>().as_ptr()) }
     },
+    wait_for_room: Some(|head| {
+        // SAFETY: as above.
+        unsafe { head.cast::<Counted>().as_ref() }.inner.wait_for_room();
+    }),
     begin: |head| {
         // SAFETY: as above.
         let counted = unsafe { referenced(head) };
@@ -182,6 +186,7 @@ static VTABLE: VTable = VTable {
 static INNER: VTable = VTable {
     retain: |_| unreachable!("this seat is not lent to anybody"),
     release: |_| unreachable!("this seat is not lent to anybody"),
+    wait_for_room: None,
     begin: |_| unreachable!("this seat is not lent to anybody"),
     end: |head| {
         // SAFETY: `begin` made it, and this is its last use.

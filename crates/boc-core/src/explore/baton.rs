@@ -450,6 +450,7 @@ static VTABLE: VTable = VTable {
         // SAFETY: `data` came out of `Arc::into_raw`, and the caller gives up a reference.
         unsafe { Arc::decrement_strong_count(data.cast::<Course>().as_ptr()) }
     },
+    wait_for_room: None,
     begin: |data| {
         // SAFETY: the caller has a reference.
         let course = unsafe { data.cast::<Course>().as_ref() };

@@ -53,6 +53,7 @@ pub struct Builder {
     workers: NonZeroUsize,
     thread_name: String,
     own_threads: bool,
+    limit: usize,
 }
 
 impl Builder {
@@ -62,6 +63,7 @@ impl Builder {
             workers: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             thread_name: String::from("boc"),
             own_threads: true,
+            limit: usize::MAX,
         }
     }
 
@@ -84,6 +86,34 @@ impl Builder {
         self
     }
 
+    /// How many behaviours may be in flight, that is scheduled and not ended, before a thread that
+    /// schedules one more has to wait for others to end. No bound by default.
+    ///
+    /// For producers that are faster than the workers. Behaviours that schedule others never wait, so
+    /// the bound can be passed by what they schedule; nor does a batch. The bound holds back threads
+    /// one by one: several at the same time can pass it by their number.
+    ///
+    /// ```
+    /// use boc_core::{Builder, Cown};
+    ///
+    /// let runtime = Builder::new().max_in_flight(100).build().unwrap();
+    /// let sum = Cown::new(0_u64);
+    /// for n in 0..10_000 {
+    ///     runtime.when_detached(&sum, move |sum| *sum += n);
+    ///     assert!(runtime.in_flight() <= 100);
+    /// }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0.
+    #[must_use]
+    pub fn max_in_flight(mut self, count: usize) -> Self {
+        assert!(count > 0, "with no behaviour in flight nothing can be scheduled");
+        self.limit = count;
+        self
+    }
+
     /// Starts no threads: the workers run on threads that call [`Runtime::run_worker`].
     #[must_use]
     pub fn foreign_threads(mut self) -> Self {
@@ -97,7 +127,7 @@ impl Builder {
     ///
     /// If the operating system refuses a thread. Those that were started have ended.
     pub fn build(self) -> io::Result<Runtime> {
-        let shared = Shared::new(self.workers.get());
+        let shared = Shared::new(self.workers.get(), self.limit);
         let runtime = Runtime {
             executor: Shared::executor(&shared),
             shared,

@@ -29,6 +29,7 @@ use crate::{
     backoff::Backoff,
     executor::{ExecutorRef, Head, Ready, VTable},
     mpsc::Queue,
+    outcome,
     signal::wait_on,
     sync::{
         Apart, Arc, Condvar, Mutex,
@@ -61,6 +62,10 @@ pub(super) struct Shared {
     pub(super) workers: Vec<WorkerState>,
     /// Threads in [`Shared::wait_until_quiescent`].
     waiting: AtomicUsize,
+    /// How many behaviours may be in flight before threads that schedule have to wait.
+    limit: usize,
+    /// Threads in [`Shared::wait_for_room`].
+    held_back: AtomicUsize,
     /// Ready behaviours from threads that are no workers, and what the rings had no room for.
     pub(super) injector: Queue,
     pub(super) idle: Apart<Idle>,
@@ -68,6 +73,7 @@ pub(super) struct Shared {
     outside: Apart<Counts>,
     quiescence: Mutex<()>,
     quiescent: Condvar,
+    room: Condvar,
     /// Threads that are workers now.
     pub(super) active: Mutex<usize>,
     retired: Condvar,
@@ -107,7 +113,7 @@ pub(super) fn bump(counter: &AtomicUsize) {
 }
 
 impl Shared {
-    pub(super) fn new(workers: usize) -> Arc<Self> {
+    pub(super) fn new(workers: usize, limit: usize) -> Arc<Self> {
         let worker = |_| WorkerState {
             ring: Ring::new(),
             parker: Parker::new(),
@@ -118,7 +124,10 @@ impl Shared {
             taken: AtomicBool::new(false),
         };
         let shared = Arc::new(Self {
-            head: Head::new(&VTABLE),
+            head: Head::new(if limit == usize::MAX { &VTABLE } else { &BOUNDED }),
+            limit,
+            held_back: AtomicUsize::new(0),
+            room: Condvar::new(),
             stage: AtomicU8::new(stage::OPEN),
             workers: (0..workers).map(worker).collect(),
             waiting: AtomicUsize::new(0),
@@ -246,6 +255,37 @@ impl Shared {
         // Under the lock: a thread between its check and its wait must not miss this.
         let _guard = lock!(self.quiescence);
         self.quiescent.notify_all();
+        self.room.notify_all();
+    }
+
+    /// Waits until fewer behaviours are in flight than the bound says, or the runtime is told to end.
+    /// Not inside of a behaviour, which could be the one that is waited for.
+    fn wait_for_room(&self) {
+        let is_full = || self.in_flight() >= self.limit && self.stage() == stage::OPEN;
+        if outcome::inside() || !is_full() {
+            return;
+        }
+        self.held_back.fetch_add(1, SeqCst);
+        let mut guard = lock!(self.quiescence);
+        // The fence in `in_flight` pairs with that in `make_room`: either that sees `held_back`, or
+        // the end is seen here.
+        while is_full() {
+            guard = self.room.wait(guard).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        drop(guard);
+        self.held_back.fetch_sub(1, SeqCst);
+    }
+
+    /// A behaviour has ended: if there is a bound, who waits for that may go on.
+    pub(super) fn make_room(&self) {
+        if self.limit == usize::MAX {
+            return;
+        }
+        fence(SeqCst);
+        if self.held_back.load(Relaxed) > 0 && self.in_flight() < self.limit {
+            let _guard = lock!(self.quiescence);
+            self.room.notify_all();
+        }
     }
 
     /// A thread is not a worker any more. The last one finishes the runtime, if that has ended.
@@ -297,6 +337,7 @@ impl Shared {
     /// Counts a behaviour out on a thread that is no worker.
     fn end_outside(&self) {
         self.outside.ended.fetch_add(1, SeqCst);
+        self.make_room();
         self.notify_if_quiescent();
         if self.stage() != stage::OPEN {
             // Workers that wait for this to be the last one leave.
@@ -346,39 +387,53 @@ impl Shared {
     }
 }
 
-static VTABLE: VTable = VTable {
-    retain: |data| {
-        // SAFETY: `data` came out of `Arc::into_raw`, and the caller knows of a live reference.
-        unsafe { Arc::increment_strong_count(data.cast::<Shared>().as_ptr()) }
-    },
-    release: |data| {
-        // SAFETY: `data` came out of `Arc::into_raw`, and the caller gives up a reference.
-        unsafe { Arc::decrement_strong_count(data.cast::<Shared>().as_ptr()) }
-    },
-    // SAFETY: the caller has a reference.
-    begin: |data| unsafe { data.cast::<Shared>().as_ref() }.begin().then_some(data),
-    end: |data| {
-        // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done.
-        let shared = unsafe { data.cast::<Shared>().as_ref() };
-        let counted = worker::with_context(shared, |context: Option<&Context>| {
-            context.map(|context| bump(&context.state().counts.ended)).is_some()
-        });
-        if !counted {
-            // SAFETY: as above; the reference lives on until all is done.
-            unsafe { referenced(data) }.end_outside();
-        }
-    },
-    execute: |data, ready| {
-        // SAFETY: the behaviour in `ready` keeps `Shared` alive.
-        let shared = unsafe { data.cast::<Shared>().as_ref() };
-        if worker::with_context(shared, |context| context.is_some()) {
-            return shared.execute(ready);
-        }
-        // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another thread
-        // has run the behaviour.
-        unsafe { referenced(data) }.execute(ready)
-    },
-};
+static VTABLE: VTable = vtable(false);
+
+/// Of a runtime with a bound on what is in flight.
+static BOUNDED: VTable = vtable(true);
+
+const fn vtable(bounded: bool) -> VTable {
+    let wait_for_room: Option<unsafe fn(NonNull<Head>)> = if bounded {
+        // SAFETY: the caller has a reference.
+        Some(|data| unsafe { data.cast::<Shared>().as_ref() }.wait_for_room())
+    } else {
+        None
+    };
+    VTable {
+        retain: |data| {
+            // SAFETY: `data` came out of `Arc::into_raw`, and the caller knows of a live reference.
+            unsafe { Arc::increment_strong_count(data.cast::<Shared>().as_ptr()) }
+        },
+        release: |data| {
+            // SAFETY: `data` came out of `Arc::into_raw`, and the caller gives up a reference.
+            unsafe { Arc::decrement_strong_count(data.cast::<Shared>().as_ptr()) }
+        },
+        wait_for_room,
+        // SAFETY: the caller has a reference.
+        begin: |data| unsafe { data.cast::<Shared>().as_ref() }.begin().then_some(data),
+        end: |data| {
+            // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done.
+            let shared = unsafe { data.cast::<Shared>().as_ref() };
+            let counted = worker::with_context(shared, |context: Option<&Context>| {
+                context.map(|context| context.count_out()).is_some()
+            });
+            if !counted {
+                // SAFETY: as above; the reference lives on until all is done.
+                unsafe { referenced(data) }.end_outside();
+            }
+        },
+        execute: |data, ready| {
+            // SAFETY: the behaviour in `ready` keeps `Shared` alive.
+            let shared = unsafe { data.cast::<Shared>().as_ref() };
+            if worker::with_context(shared, |context| context.is_some()) {
+                return shared.execute(ready);
+            }
+            // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another thread
+            // has run the behaviour.
+            unsafe { referenced(data) }.execute(ready)
+        },
+    }
+}
 
 /// A reference of one's own.
 ///

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::shared::{Shared, WorkerState, stage};
+use super::shared::{Shared, WorkerState, bump, stage};
 use crate::{
     backoff::Backoff,
     behaviour::{Behaviour, Next},
@@ -118,6 +118,12 @@ impl Context {
     pub(super) fn with_executor<R>(&self, f: impl FnOnce(&ExecutorRef) -> R) -> R {
         // The running behaviour keeps the executor alive.
         f(&self.seat.get().executor())
+    }
+
+    /// A behaviour has ended on this worker.
+    pub(super) fn count_out(&self) {
+        bump(&self.state().counts.ended);
+        self.shared.make_room();
     }
 
     pub(super) fn state(&self) -> &WorkerState {
