@@ -1,5 +1,6 @@
 //! An executor whose behaviours run when somebody asks it to.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use crate::{
@@ -26,8 +27,34 @@ use crate::{
 /// assert!(sum.is_finished());
 /// ```
 ///
+/// A pump can have several *lanes*. Of the behaviours that are ready, those of the first lane run
+/// before those of the second, and so on:
+///
+/// ```
+/// use boc_core::{Cown, Pump};
+///
+/// let pump = Pump::with_lanes(2);
+/// let log = Cown::new(Vec::new());
+/// let (urgent, later) = (pump.lane(0), pump.lane(1));
+/// later.when(&log, |log| log.push("first over the log"));
+/// later.when((), |()| ());
+/// urgent.when(&log, |log| log.push("second, for all its urgency"));
+/// let seen = urgent.when((), |()| "before all that wait in the other lane");
+/// pump.run_one();
+/// assert!(seen.is_finished());
+/// # pump.run_until_idle();
+/// ```
+///
+/// On one cown the order of scheduling holds, whatever the lanes: an urgent behaviour waits for those
+/// that were scheduled over its cowns before. A lane that is never empty starves those behind it.
+///
 /// Scheduling works from any thread. Dropping the pump cancels what has not run.
 pub struct Pump {
+    /// Never empty.
+    lanes: Vec<Lane>,
+}
+
+struct Lane {
     mailbox: Arc<Mailbox>,
     executor: ExecutorRef,
 }
@@ -73,20 +100,49 @@ impl Mailbox {
 impl Pump {
     /// A pump with nothing to do.
     pub fn new() -> Self {
-        let mailbox = Arc::new(Mailbox { queue: Queue::new(), closed: AtomicBool::new(false) });
-        Self { executor: ExecutorRef::from(Arc::clone(&mailbox)), mailbox }
+        Self::with_lanes(1)
     }
 
-    /// The executor to schedule on.
+    /// A pump whose behaviours have one of so many priorities.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0.
+    pub fn with_lanes(count: usize) -> Self {
+        assert!(count > 0, "a pump needs at least one lane");
+        let lane = |_| {
+            let mailbox = Arc::new(Mailbox { queue: Queue::new(), closed: AtomicBool::new(false) });
+            Lane { executor: ExecutorRef::from(Arc::clone(&mailbox)), mailbox }
+        };
+        Self { lanes: (0..count).map(lane).collect() }
+    }
+
+    /// The executor to schedule on: the first lane.
     pub fn executor(&self) -> &ExecutorRef {
-        &self.executor
+        self.lane(0)
     }
 
-    /// Runs the behaviour that has been ready for longest. Says whether there was one.
+    /// The executor of a lane; 0 is the one that goes before all others.
+    ///
+    /// # Panics
+    ///
+    /// If the pump has no such lane.
+    pub fn lane(&self, lane: usize) -> &ExecutorRef {
+        let count = self.lanes.len();
+        match self.lanes.get(lane) {
+            Some(lane) => &lane.executor,
+            None => {
+                panic!("this pump has {count} lanes, counted from 0, so there is no lane {lane}")
+            }
+        }
+    }
+
+    /// Runs the behaviour that has been ready for longest in the first lane that has one. Says whether
+    /// there was one.
     ///
     /// If another thread takes one out at the same moment, there seems to be none.
     pub fn run_one(&self) -> bool {
-        self.mailbox.next().map(Ready::run).is_some()
+        self.lanes.iter().find_map(|lane| lane.mailbox.next()).map(Ready::run).is_some()
     }
 
     /// Runs behaviours until none is ready, with those that become ready meanwhile. Returns how many
@@ -104,10 +160,10 @@ impl Default for Pump {
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        self.mailbox.closed.store(true, SeqCst);
+        self.lanes.iter().for_each(|lane| lane.mailbox.closed.store(true, SeqCst));
         // Pairs with the fence in `execute`.
         fence(SeqCst);
-        self.mailbox.cancel_all();
+        self.lanes.iter().for_each(|lane| lane.mailbox.cancel_all());
     }
 }
 
