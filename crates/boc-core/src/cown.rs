@@ -19,8 +19,9 @@ pub(crate) struct Header {
     /// The last slot in the queue of this cown; null when nobody stands in it. See [`crate::slot`].
     pub(crate) tail: AtomicPtr<Status>,
     pub(crate) readers: Readers,
-    /// Strong references: handles, behaviours that read the cown, and one for its queue while that
-    /// is not empty, which keeps the cown for all that stand in it.
+    /// Strong references: handles, one for the queue while that is not empty, which keeps the cown for
+    /// all that stand in it, and one for all behaviours together that read the cown right now, which
+    /// may have left the queue.
     strong: AtomicU32,
     /// Weak references, and one for all the strong ones together. Zero as long as there has never
     /// been a weak one.
@@ -49,14 +50,16 @@ impl Header {
 
     /// Adds a reference. The caller has one, or knows of one that outlives the call.
     pub(crate) fn retain(&self) {
-        self.retain_many(1);
+        // Relaxed: a new reference is made from an existing one, which keeps the cown alive.
+        if self.strong.fetch_add(1, Relaxed) > i32::MAX as u32 {
+            too_many_references();
+        }
     }
 
-    /// As [`Header::retain`], for several.
-    pub(crate) fn retain_many(&self, count: u32) {
-        // Relaxed: a new reference is made from an existing one, which keeps the cown alive.
-        if self.strong.fetch_add(count, Relaxed) > i32::MAX as u32 {
-            too_many_references();
+    /// Counts readers in, with the reference for all of them if they are the first ones.
+    pub(crate) fn add_readers(&self, count: u32) {
+        if self.readers.add(count) {
+            self.retain();
         }
     }
 

@@ -41,8 +41,8 @@ pub fn value_ptr<T>(cown: &Cown<T>) -> *mut T {
     cown.value_ptr()
 }
 
-/// How many references to the cown exist: handles, behaviours that read it, and one more while any
-/// behaviour holds it or waits for it.
+/// How many references to the cown exist: handles, and one or two more while behaviours hold the cown
+/// or wait for it.
 pub fn references<T>(cown: &Cown<T>) -> usize {
     // SAFETY: `cown` is alive.
     unsafe { cown.header().as_ref() }.references()

@@ -22,17 +22,26 @@ pub(crate) struct Readers {
 
 const ONE_READER: u32 = 2;
 const WRITER_WAITS: u32 = 1;
+const LAST_BEFORE_WRITER: u32 = ONE_READER + WRITER_WAITS;
+
+/// What a reader leaves behind.
+pub(crate) enum Left {
+    /// Other readers.
+    Others,
+    /// Nobody, or the writer that holds the cown by that.
+    Last(Option<NonNull<Slot>>),
+}
 
 impl Readers {
     pub(crate) fn new() -> Self {
         Self { count: AtomicU32::new(0), writer: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Counts readers in.
+    /// Counts readers in. Says whether they are the first ones.
     ///
     /// Relaxed: a writer that must find them is ordered behind them by the queue.
-    pub(crate) fn add(&self, readers: u32) {
-        self.count.fetch_add(readers * ONE_READER, Relaxed);
+    pub(crate) fn add(&self, readers: u32) -> bool {
+        self.count.fetch_add(readers * ONE_READER, Relaxed) == 0
     }
 
     /// For a writer that found the queue empty: readers that have left the queue may still hold the
@@ -58,32 +67,32 @@ impl Readers {
         true
     }
 
-    /// Counts one reader out, which has `writer` as its successor, or no writer. Returns the writer
-    /// that holds the cown by that.
+    /// Counts one reader out, which has `writer` as its successor, or no writer.
     ///
     /// # Safety
     ///
     /// The slot stays where it is until it is resolved.
-    pub(crate) unsafe fn leave(&self, writer: Option<NonNull<Slot>>) -> Option<NonNull<Slot>> {
+    pub(crate) unsafe fn leave(&self, writer: Option<NonNull<Slot>>) -> Left {
         // AcqRel in both cases: what each reader did happens before the writer. For the mark, see
         // `admit_writer`.
-        match writer {
+        let before = match writer {
             Some(writer) => {
                 self.writer.store(writer.as_ptr(), Relaxed);
-                if self.count.fetch_sub(ONE_READER - WRITER_WAITS, AcqRel) != ONE_READER {
-                    return None;
-                }
+                // The reader, and the mark that it leaves.
+                self.count.fetch_sub(ONE_READER - WRITER_WAITS, AcqRel) + WRITER_WAITS
             }
-            None => {
-                if self.count.fetch_sub(ONE_READER, AcqRel) != ONE_READER + WRITER_WAITS {
-                    return None;
-                }
+            None => self.count.fetch_sub(ONE_READER, AcqRel),
+        };
+        match before {
+            ONE_READER => Left::Last(None),
+            LAST_BEFORE_WRITER => {
+                // Nobody else touches the count, see `admit_writer`; the writer is handed the cown
+                // after this.
+                self.count.store(0, Relaxed);
+                Left::Last(NonNull::new(self.writer.load(Relaxed)))
             }
+            _ => Left::Others,
         }
-        // The last one. Nobody else touches the count, see `admit_writer`; the writer is handed the
-        // cown after this.
-        self.count.store(0, Relaxed);
-        NonNull::new(self.writer.load(Relaxed))
     }
 
     /// Whether no reader holds the cown and no writer waits.

@@ -55,12 +55,16 @@
 //! `tail` was set back to null (so no successor can have seen the slot) or the successor's link was
 //! seen, which is the successor's last access to the slot.
 
-use core::ptr::{self, NonNull};
+use core::{
+    cell::Cell,
+    ptr::{self, NonNull},
+};
 
 use crate::{
     backoff::Backoff,
     behaviour::Behaviour,
     cown::Header,
+    readers::Left,
     sync::atomic::{
         AtomicPtr,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -84,8 +88,9 @@ pub(crate) struct Status(AtomicPtr<Slot>);
 #[repr(C)]
 pub(crate) struct Slot {
     status: Status,
-    /// The cown whose queue this is, and in the lowest bits what kind of slot it is.
-    cown: *mut Header,
+    /// The cown whose queue this is, and in the lowest bits what kind of slot it is. Changed by the
+    /// owner only, while nobody else looks at it.
+    cown: Cell<*mut Header>,
     behaviour: NonNull<Behaviour>,
 }
 
@@ -102,6 +107,10 @@ const NEXT_READS: usize = 1;
 const READS: usize = 1;
 /// The slot is in no queue: its behaviour has another one for the same cown.
 const MERGED: usize = 2;
+/// The slot was released as that of the last reader.
+const LAST_READER: usize = 4;
+/// All of these.
+const BITS: usize = READS | MERGED | LAST_READER;
 
 fn state(state: usize) -> *mut Slot {
     ptr::without_provenance_mut(state)
@@ -170,7 +179,7 @@ impl Status {
                 published => {
                     let joins = published == HELD && chain.leading_readers > 0;
                     if joins {
-                        cown.readers.add(chain.leading_readers);
+                        cown.add_readers(chain.leading_readers);
                     }
                     // Release: pairs with the Acquire in `release`; the owner may resolve the
                     // successor, so it has to see it initialised, and counted.
@@ -224,17 +233,17 @@ impl Slot {
             Mode::Write => address,
             Mode::Read => address | READS,
         });
-        Self { status: Status(AtomicPtr::new(state(WAIT))), cown, behaviour }
+        Self { status: Status(AtomicPtr::new(state(WAIT))), cown: Cell::new(cown), behaviour }
     }
 
     pub(crate) fn cown(&self) -> NonNull<Header> {
-        let header = self.cown.map_addr(|address| address & !(READS | MERGED));
+        let header = self.cown.get().map_addr(|address| address & !BITS);
         // SAFETY: made from a `NonNull`; the bits are free in the address of a header.
         unsafe { NonNull::new_unchecked(header) }
     }
 
     pub(crate) fn mode(&self) -> Mode {
-        if self.cown.addr() & READS == 0 { Mode::Write } else { Mode::Read }
+        if self.cown.get().addr() & READS == 0 { Mode::Write } else { Mode::Read }
     }
 
     pub(crate) fn behaviour(&self) -> NonNull<Behaviour> {
@@ -243,7 +252,7 @@ impl Slot {
 
     /// Whether the slot was merged into another one of its behaviour, and is in no queue.
     pub(crate) fn is_merged(&self) -> bool {
-        self.cown.addr() & MERGED != 0
+        self.cown.get().addr() & MERGED != 0
     }
 
     /// Merges the slot into another one of its behaviour, for the same cown.
@@ -252,11 +261,13 @@ impl Slot {
     ///
     /// The slot is in no queue, and the caller has it to itself.
     pub(crate) unsafe fn merge(this: NonNull<Slot>) {
-        // SAFETY: the caller has it to itself.
-        unsafe {
-            let cown = &raw mut (*this.as_ptr()).cown;
-            *cown = (*cown).map_addr(|address| address | MERGED);
-        }
+        // SAFETY: the slot is alive.
+        unsafe { this.as_ref() }.set(MERGED);
+    }
+
+    /// Sets a bit beside the cown. For the owner, while nobody else looks at cown and mode.
+    fn set(&self, bit: usize) {
+        self.cown.set(self.cown.get().map_addr(|address| address | bit));
     }
 
     /// A slot that was released is as new.
@@ -265,13 +276,11 @@ impl Slot {
     ///
     /// The slot is in no queue, and the caller has it to itself.
     pub(crate) unsafe fn reset(this: NonNull<Slot>) {
-        // SAFETY: the caller has it to itself.
-        unsafe {
-            let cown = &raw mut (*this.as_ptr()).cown;
-            *cown = (*cown).map_addr(|address| address & !MERGED);
-            // Relaxed: it is seen by who gets the slot out of a tail.
-            this.as_ref().status.0.store(state(WAIT), Relaxed);
-        }
+        // SAFETY: the slot is alive.
+        let slot = unsafe { this.as_ref() };
+        slot.cown.set(slot.cown.get().map_addr(|address| address & !(MERGED | LAST_READER)));
+        // Relaxed: it is seen by who gets the slot out of a tail.
+        slot.status.0.store(state(WAIT), Relaxed);
     }
 
     /// The slot as what tails and successors point to. May be used to reach the whole slot.
@@ -318,20 +327,22 @@ impl Slot {
                 // Readers behind this one hold the cown already.
                 Mode::Read => {
                     let writer = next.filter(|next| next.as_ref().mode() == Mode::Write);
-                    if let Some(writer) = cown.as_ref().readers.leave(writer) {
-                        resolve(writer);
+                    if let Left::Last(writer) = cown.as_ref().readers.leave(writer) {
+                        slot.set(LAST_READER);
+                        writer.into_iter().for_each(resolve);
                     }
                 }
             }
         }
     }
 
-    /// After the release: how many references to the cown it left to the owner. There is one for
-    /// each reader, and one for each queue that is not empty, which is left to who emptied it.
+    /// After the release: how many references to the cown it left to the owner. There is one for a
+    /// queue that is not empty, which is left to who emptied it, and one for the readers together,
+    /// which is left to the last of them.
     pub(crate) fn references(&self) -> u32 {
         // Relaxed: `release` saw the link, or that there is none.
         let emptied = self.status.0.load(Relaxed).addr() < FIRST_NEXT;
-        u32::from(emptied) + u32::from(self.mode() == Mode::Read)
+        u32::from(emptied) + u32::from(self.cown.get().addr() & LAST_READER != 0)
     }
 }
 
@@ -383,7 +394,7 @@ unsafe fn admit_row(first: NonNull<Slot>) -> NonNull<Slot> {
             }
             next => {
                 // Before anybody can see that this reader holds the cown.
-                cown.readers.add(core::mem::take(&mut uncounted));
+                cown.add_readers(core::mem::take(&mut uncounted));
                 if next.is_some() {
                     return slot;
                 }
@@ -404,7 +415,6 @@ pub(crate) struct Chain {
     last: NonNull<Slot>,
     /// How many readers it starts with.
     leading_readers: u32,
-    readers: u32,
     length: u32,
 }
 
@@ -417,7 +427,7 @@ impl Chain {
     pub(crate) unsafe fn new(slot: NonNull<Slot>) -> Self {
         // SAFETY: the slot is the caller's.
         let reads = u32::from(unsafe { slot.as_ref() }.mode() == Mode::Read);
-        Self { first: slot, last: slot, leading_readers: reads, readers: reads, length: 1 }
+        Self { first: slot, last: slot, leading_readers: reads, length: 1 }
     }
 
     /// Appends a slot for the same cown.
@@ -434,7 +444,6 @@ impl Chain {
             // Relaxed: who comes to see this slot comes by a link or tail that is set later.
             self.last.as_ref().status.0.store(next, Relaxed);
             self.leading_readers += u32::from(reads && self.leading_readers == self.length);
-            self.readers += u32::from(reads);
         }
         self.length += 1;
         self.last = slot;
@@ -488,18 +497,17 @@ impl Chain {
             // that set the tail to null, so that this behaviour sees what the last holder wrote.
             let before = cown.tail.swap(Slot::status(self.last).as_ptr(), AcqRel);
             let predecessor = NonNull::new(before);
-            // A reference for the queue, if it was empty, and one for each reader.
-            let references = self.readers + u32::from(predecessor.is_none());
-            if references > 0 {
-                cown.retain_many(references);
-            }
-            let holds = match predecessor {
-                Some(predecessor) => Status::link(predecessor, self, cown),
-                None if self.leading_readers > 0 => {
-                    cown.readers.add(self.leading_readers);
+            let holds = if let Some(predecessor) = predecessor {
+                Status::link(predecessor, self, cown)
+            } else {
+                // For the queue, which was empty.
+                cown.retain();
+                if self.leading_readers > 0 {
+                    cown.add_readers(self.leading_readers);
                     true
+                } else {
+                    cown.readers.admit_writer(self.first)
                 }
-                None => cown.readers.admit_writer(self.first),
             };
             if !holds {
                 return;
