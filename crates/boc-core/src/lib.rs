@@ -20,13 +20,70 @@
 //!
 //! What holds, always:
 //!
-//! - **No data race.** A cown's data is reached only by the behaviour that holds the cown.
+//! - **No data race.** A cown's data is reached only by the behaviour that holds the cown, or by
+//!   several that only read it.
 //! - **No deadlock.** Behaviours never hold some of their cowns while they wait for others in a
 //!   different order; the order is the runtime's, not the programmer's.
 //! - **Order.** Two behaviours that share a cown run in the order in which they were scheduled.
 //!
 //! The model is that of Cheeseman et al., *When Concurrency Matters: Behaviour-Oriented
 //! Concurrency*, OOPSLA 2023.
+//!
+//! # What a program is made of
+//!
+//! **Scheduling** returns at once. Inside of a behaviour the free [`when`] schedules on the same
+//! runtime, and [`acquire`] lends the cowns, so that they can be named again:
+//!
+//! ```
+//! use boc_core::{Acquired, Cown, Runtime, acquire, when};
+//!
+//! fn halve(mut number: Acquired<'_, u32>) {
+//!     if number.is_multiple_of(2) {
+//!         *number /= 2;
+//!         // Others that wait for the number come first.
+//!         when(acquire(number.cown()), halve);
+//!     }
+//! }
+//!
+//! let runtime = Runtime::new();
+//! let number = Cown::new(96);
+//! runtime.scope(|scope| {
+//!     scope.when(acquire(&number), halve);
+//! });
+//! assert_eq!(runtime.when(&number, |n| *n).wait().unwrap(), 3);
+//! ```
+//!
+//! **Requests** name any number of cowns, in tuples, slices and lists: see [`Request`]. Those that a
+//! behaviour only [`read`]s it shares with others that read. Several behaviours can be scheduled as one
+//! step, between which nobody comes: see [`Batch`].
+//!
+//! **Results** are cowns, too. The [`Handle`] that scheduling returns can be waited for outside of
+//! behaviours, awaited in async code, cancelled, or scheduled over:
+//!
+//! ```
+//! use boc_core::{Cown, Promise, Runtime, read};
+//!
+//! let runtime = Runtime::new();
+//! let words = Cown::new(vec!["to", "be", "or", "not"]);
+//! let count = runtime.when(read(&words), |words| words.len());
+//! // From outside of all behaviours: a timer, a socket, another runtime.
+//! let (promise, bonus) = Promise::new();
+//! let total = runtime.when((&count, &bonus), |(count, bonus)| {
+//!     count.take().unwrap() + bonus.take().unwrap()
+//! });
+//! promise.fulfil(2).unwrap();
+//! assert_eq!(total.wait().unwrap(), 6);
+//! ```
+//!
+//! Waiting *inside* of a behaviour panics, since it could deadlock; that is what scheduling over a
+//! handle is for. Who has no use for the outcome schedules by [`when_detached`]; who wants the same
+//! behaviour to run again and again, by [`ExecutorRef::when_repeated`]; who wants all that some
+//! behaviours lead to, in a [`Scope`].
+//!
+//! **Panics** stay inside: the cowns go on to those that wait for them, and the handle has the payload.
+//!
+//! **Executors** say where behaviours run: on the workers of a [`Runtime`], on whatever thread pumps a
+//! [`Pump`], or on an [`Executor`] of one's own. Cowns belong to none of them.
 //!
 //! # Features
 //!
