@@ -9,7 +9,7 @@ use crate::{
     executor::Ready,
     outcome::{contain, swallow},
     schedule,
-    slot::{self, Slot},
+    slot::{self, Mode, Slot},
     sync::atomic::Ordering::{AcqRel, Relaxed},
 };
 
@@ -203,7 +203,7 @@ unsafe fn release_result(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     unsafe {
         let Some((promise, result)) = Behaviour::promise(behaviour) else { return };
         let (promise, result) = (promise.as_ref(), result.as_ref());
-        if let Some(next) = promise.own.leave(result) {
+        if let Some(next) = promise.own.leave(Mode::Write, result) {
             // For the queue, which is not empty; up to now the run's reference was there.
             result.retain();
             slot::hand_over(next, &mut |next| resolve(next, refused));

@@ -6,6 +6,9 @@ use core::{any::Any, fmt, mem};
 /// The payload of a panic in a behaviour.
 pub struct Panic(Box<dyn Any + Send>);
 
+// SAFETY: by a shared reference nothing is reached but a message, which is `Sync`.
+unsafe impl Sync for Panic {}
+
 impl Panic {
     /// The payload, as `std::panic::catch_unwind` gives it.
     pub fn into_payload(self) -> Box<dyn Any + Send> {

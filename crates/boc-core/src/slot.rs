@@ -124,6 +124,13 @@ fn successor(word: *mut Slot) -> Option<NonNull<Slot>> {
     NonNull::new(word.map_addr(|address| address & !NEXT_READS))
 }
 
+/// The successor in a status word, if it waits for the slot with that word: it does not if it reads
+/// and the slot does, too. Then it holds the cown already, and may be gone.
+fn waiting_successor(word: *mut Slot, mode: Mode) -> Option<NonNull<Slot>> {
+    let joined = mode == Mode::Read && word.addr() & NEXT_READS != 0;
+    successor(word).filter(|_| !joined)
+}
+
 impl Status {
     /// The status of a behaviour's place in the queue of its own result, which it holds from the
     /// start.
@@ -197,12 +204,14 @@ impl Status {
         ptr::eq(cown.tail.load(Relaxed), self)
     }
 
-    /// The successor, or the queue is empty now and there is none.
+    /// The successor that waits for this slot, which has been used in that mode.
+    ///
+    /// If there is no successor, the queue is empty after this.
     ///
     /// # Safety
     ///
     /// The owner calls this, once, when it does not use the cown any more; the cown is alive.
-    pub(crate) unsafe fn leave(&self, cown: &Header) -> Option<NonNull<Slot>> {
+    pub(crate) unsafe fn leave(&self, mode: Mode, cown: &Header) -> Option<NonNull<Slot>> {
         // Acquire: pairs with the Release of `link`.
         let mut word = self.0.load(Acquire);
         if word.addr() < FIRST_NEXT {
@@ -222,7 +231,7 @@ impl Status {
                 backoff.snooze();
             }
         }
-        successor(word)
+        waiting_successor(word, mode)
     }
 }
 
@@ -317,17 +326,16 @@ impl Slot {
         unsafe {
             let slot = this.as_ref();
             let cown = slot.cown();
-            let next = slot.status.leave(cown.as_ref());
+            let next = slot.status.leave(slot.mode(), cown.as_ref());
             match slot.mode() {
                 Mode::Write => {
                     if let Some(next) = next {
                         hand_over(next, resolve);
                     }
                 }
-                // Readers behind this one hold the cown already.
+                // Who waits for a reader is a writer.
                 Mode::Read => {
-                    let writer = next.filter(|next| next.as_ref().mode() == Mode::Write);
-                    if let Left::Last(writer) = cown.as_ref().readers.leave(writer) {
+                    if let Left::Last(writer) = cown.as_ref().readers.leave(next) {
                         slot.set(LAST_READER);
                         writer.into_iter().for_each(resolve);
                     }
