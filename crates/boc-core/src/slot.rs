@@ -55,19 +55,19 @@
 //! `tail` was set back to null (so no successor can have seen the slot) or the successor's link was
 //! seen, which is the successor's last access to the slot.
 
-use core::{
-    cell::Cell,
-    ptr::{self, NonNull},
-};
+use core::ptr::{self, NonNull};
 
 use crate::{
     backoff::Backoff,
     behaviour::Behaviour,
     cown::Header,
     readers::Left,
-    sync::atomic::{
-        AtomicPtr,
-        Ordering::{AcqRel, Acquire, Relaxed, Release},
+    sync::{
+        Cell,
+        atomic::{
+            AtomicPtr,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
+        },
     },
 };
 
@@ -277,6 +277,12 @@ impl Slot {
     /// Sets a bit beside the cown. For the owner, while nobody else looks at cown and mode.
     fn set(&self, bit: usize) {
         self.cown.set(self.cown.get().map_addr(|address| address | bit));
+    }
+
+    /// What freeing its memory would do: nobody may look at the slot at this time or later.
+    #[cfg(all(test, loom))]
+    fn scribble(&self) {
+        self.cown.set(self.cown.get());
     }
 
     /// A slot that was released is as new.

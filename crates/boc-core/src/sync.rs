@@ -12,6 +12,12 @@ pub(crate) use core::sync::atomic;
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic;
 
+/// For what one thread has to itself at a time; the checker complains if that is not so.
+#[cfg(not(loom))]
+pub(crate) use core::cell::Cell;
+#[cfg(loom)]
+pub(crate) use loom::cell::Cell;
+
 #[cfg(not(loom))]
 pub(crate) use alloc::sync::Arc;
 #[cfg(loom)]

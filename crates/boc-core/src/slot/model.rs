@@ -89,6 +89,7 @@ impl Request {
                 }
             }
         }
+        self.slots.iter().for_each(Slot::scribble);
     }
 }
 
