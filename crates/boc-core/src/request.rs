@@ -88,6 +88,16 @@ impl<Q: sealed::Parts> Request for Q {}
 /// let number = Cown::new(1);
 /// runtime.when(read(&number), |number| *number += 1);
 /// ```
+///
+/// nor looked at any longer than the behaviour runs:
+///
+/// ```compile_fail,E0521
+/// # use boc_core::{Cown, read};
+/// # let runtime = boc_core::Runtime::with_workers(1);
+/// let number = Cown::new(1);
+/// let (sender, receiver) = std::sync::mpsc::channel::<&'static i32>();
+/// runtime.when(read(&number), move |number| sender.send(number).unwrap());
+/// ```
 pub fn read<Q>(request: Q) -> Read<Q>
 where
     Read<Q>: Request,
@@ -129,6 +139,26 @@ pub fn acquire<T: Send + 'static>(cown: &Cown<T>) -> Acquire<'_, T> {
 pub struct Acquire<'c, T>(&'c Cown<T>);
 
 /// The value of a cown, and the cown; see [`acquire`].
+///
+/// It belongs to the behaviour, and so does the cown that it lends:
+///
+/// ```compile_fail,E0521
+/// # use boc_core::{Acquired, Cown, acquire};
+/// # let runtime = boc_core::Runtime::with_workers(1);
+/// let number = Cown::new(1);
+/// let (sender, receiver) = std::sync::mpsc::channel::<Acquired<'static, i32>>();
+/// runtime.when(acquire(&number), move |number| sender.send(number).unwrap());
+/// ```
+///
+/// ```compile_fail,E0597
+/// # use boc_core::{Cown, acquire};
+/// # let runtime = boc_core::Runtime::with_workers(1);
+/// let number = Cown::new(1);
+/// let (sender, receiver) = std::sync::mpsc::channel::<&'static Cown<i32>>();
+/// runtime.when(acquire(&number), move |number| sender.send(number.cown()).unwrap());
+/// ```
+///
+/// A clone of the cown can go anywhere.
 pub struct Acquired<'a, T> {
     value: &'a mut T,
     /// Not counted as a reference: the cown outlives the behaviour that holds it.
@@ -181,6 +211,15 @@ impl<T: fmt::Debug> fmt::Debug for Acquired<'_, T> {
 /// });
 /// assert_eq!(runtime.when(&cells[target], |cell| *cell).wait().unwrap(), 45);
 /// ```
+///
+/// As any of the cowns may be read, the values have to be `Sync`:
+///
+/// ```compile_fail,E0277
+/// # use boc_core::{Access, Cown};
+/// # let runtime = boc_core::Runtime::with_workers(1);
+/// let cell = Cown::new(std::cell::Cell::new(1));
+/// runtime.when(vec![Access::Write(&cell)], |_| ());
+/// ```
 #[derive(Debug)]
 pub enum Access<'c, C> {
     /// To be changed.
@@ -190,6 +229,25 @@ pub enum Access<'c, C> {
 }
 
 /// What a behaviour gets for an [`Access`].
+///
+/// To write takes a look at what was asked for, which [`Accessed::as_mut`] does:
+///
+/// ```compile_fail,E0594
+/// # use boc_core::{Access, Cown};
+/// # let runtime = boc_core::Runtime::with_workers(1);
+/// let number = Cown::new(1);
+/// runtime.when(vec![Access::Read(&number)], |mut numbers| *numbers[0] += 1);
+/// ```
+///
+/// It belongs to the behaviour:
+///
+/// ```compile_fail,E0521
+/// # use boc_core::{Access, Accessed, Cown};
+/// # let runtime = boc_core::Runtime::with_workers(1);
+/// let number = Cown::new(1);
+/// let (sender, receiver) = std::sync::mpsc::channel::<Vec<Accessed<'static, i32>>>();
+/// runtime.when(vec![Access::Read(&number)], move |numbers| sender.send(numbers).unwrap());
+/// ```
 #[derive(Debug)]
 pub enum Accessed<'a, T> {
     /// The value, to be changed.

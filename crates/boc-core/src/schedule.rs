@@ -53,6 +53,37 @@ impl ExecutorRef {
     /// If the executor does not take behaviours any more, the handle says
     /// [`Failure::Cancelled`](crate::Failure::Cancelled).
     ///
+    /// `body` runs at some later time, so what it borrows from here may be gone by then:
+    ///
+    /// ```compile_fail,E0373
+    /// # use boc_core::{Cown, Pump};
+    /// # let pump = Pump::new();
+    /// let mut sum = 0;
+    /// pump.executor().when(&Cown::new(1), |number| sum += *number);
+    /// ```
+    ///
+    /// ```compile_fail,E0597
+    /// # use boc_core::{Cown, Pump};
+    /// # let pump = Pump::new();
+    /// let names = vec!["cown", "behaviour"];
+    /// let borrowed = &names;
+    /// pump.executor().when(&Cown::new(1), move |index| borrowed[*index]);
+    /// ```
+    ///
+    /// It runs on any thread, and so neither what it takes along nor what it gives can be something
+    /// that has to stay on its own:
+    ///
+    /// ```compile_fail,E0277
+    /// # let pump = boc_core::Pump::new();
+    /// let shared = std::rc::Rc::new(1);
+    /// pump.executor().when((), move |()| *shared);
+    /// ```
+    ///
+    /// ```compile_fail,E0277
+    /// # let pump = boc_core::Pump::new();
+    /// pump.executor().when((), |()| std::rc::Rc::new(1));
+    /// ```
+    ///
     /// # Panics
     ///
     /// If a cown is named twice; see [`ExecutorRef::try_when`].
