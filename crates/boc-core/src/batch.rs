@@ -30,6 +30,12 @@ use crate::{
 /// assert_eq!(log, ["begin", "end"]);
 /// ```
 ///
+/// The behaviours of a batch count as in flight from the moment they are added, so waiting for
+/// quiescence, or for the end of the runtime, on the thread that has the batch does not return before
+/// it is scheduled or dropped. Do not schedule over the handle of one of them *and* over one of its
+/// cowns before the batch is scheduled: that behaviour would wait for the one in the batch, and stand
+/// before it in the cown's queue.
+///
 /// A batch is not held back by a bound on what is in flight; see
 /// [`Builder::max_in_flight`](crate::Builder::max_in_flight).
 ///
