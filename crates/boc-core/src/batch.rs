@@ -11,6 +11,7 @@ use crate::{
     handle::Handle,
     request::Request,
     schedule::{self, DuplicateCown},
+    slot::Slot,
 };
 
 /// Behaviours that are scheduled as one step: in the queues of the cowns that they share with each
@@ -73,10 +74,7 @@ impl Batch {
         F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
         R: Send + 'static,
     {
-        match self.try_when(request, body) {
-            Ok(handle) => handle,
-            Err(duplicate) => panic!("{duplicate}"),
-        }
+        schedule::distinct(self.try_when(request, body))
     }
 
     /// [`Batch::when`] for requests whose cowns are not known to be distinct.
@@ -135,10 +133,7 @@ impl Batch {
 /// The behaviour is alive as long as the iterator is used.
 unsafe fn cowns(behaviour: NonNull<Behaviour>) -> impl Iterator<Item = NonNull<Header>> {
     // SAFETY: passed on to the caller.
-    let slots = unsafe { Behaviour::slots(behaviour) };
-    // SAFETY: as above; the index is in range.
-    (0..slots.len())
-        .map(move |index| unsafe { slots.cast::<crate::slot::Slot>().add(index).as_ref().cown() })
+    unsafe { Behaviour::slots(behaviour).as_ref() }.iter().map(Slot::cown)
 }
 
 impl Drop for Batch {

@@ -46,7 +46,8 @@ use crate::{
 /// What every behaviour has, whatever its closure and result.
 #[repr(C)]
 pub(crate) struct Behaviour {
-    /// For the queue of an executor, or the list in [`crate::conclusion`]. Belongs to who owns the `Ready`.
+    /// For the queue of an executor, or the list in [`crate::conclusion`]. Belongs to who owns the
+    /// `Ready`.
     pub(crate) link: Link,
     /// In the bits of [`COUNT`] how many of the slots are not held yet; one too high until all of
     /// them are published, so that no predecessor's release can start the behaviour before. In the
@@ -136,7 +137,7 @@ pub(crate) const COUNT: u32 = STARTED - 1;
 /// The closure was taken out to be called, or to be dropped by the executor. Not set where nobody
 /// could look.
 pub(crate) const STARTED: u32 = 1 << 30;
-/// The closure was taken out by [`cancel`], which has told those who wait for the result.
+/// The closure was taken out by [`crate::conclusion::cancel`], which has told those who wait for the result.
 pub(crate) const CANCELLED: u32 = 1 << 31;
 
 /// What depends on the types of closure and state.
@@ -375,7 +376,7 @@ impl Behaviour {
         }
     }
 
-    /// Takes the right to call or drop the closure. If [`cancel`] was faster, `Err` says whether the
+    /// Takes the right to call or drop the closure. If [`crate::conclusion::cancel`] was faster, `Err` says whether the
     /// caller has to conclude the behaviour, as in `resolve`.
     ///
     /// # Safety

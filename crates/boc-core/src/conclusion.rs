@@ -31,9 +31,9 @@ pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
 /// As for [`conclude`].
 unsafe fn conclude_all(mut refused: Refused) {
     while let Some(current) = refused.pop() {
-        // SAFETY: owned by the caller, or by this loop if it was refused. Each slot is released
-        // once, while the behaviour holds its cown, which a reference keeps alive, up to the end of
-        // the second loop: its own, or that of the queue.
+        // SAFETY: owned by the caller, or by this loop if it was refused. Each slot is released once,
+        // while the behaviour holds its cown. That is alive by the reference of its queue or of its
+        // readers, and where the release leaves this to the behaviour, up to the second loop.
         unsafe {
             let slots = Behaviour::slots(current).as_ref();
             let slots = || slots.iter().filter(|slot| !slot.is_merged());
@@ -78,8 +78,7 @@ unsafe fn again(behaviour: NonNull<Behaviour>) {
     // entered the queue anew. Between release and reset the slots are in no queue, and only the
     // owner's.
     unsafe {
-        let slots = Behaviour::slots(behaviour);
-        let slot = |index| slots.cast::<Slot>().add(index);
+        let slots = Behaviour::slots(behaviour).as_ref();
         let (mut few, mut many) = ([NonNull::dangling(); FEW], Vec::new());
         let cowns = if slots.len() <= FEW {
             &mut few[..slots.len()]
@@ -87,15 +86,14 @@ unsafe fn again(behaviour: NonNull<Behaviour>) {
             many.resize(slots.len(), NonNull::dangling());
             &mut many[..]
         };
-        for (index, cown) in cowns.iter_mut().enumerate() {
-            let slot = slot(index);
-            *cown = slot.as_ref().cown();
+        for (slot, cown) in slots.iter().zip(&mut *cowns) {
+            *cown = slot.cown();
             cown.as_ref().retain();
-            if !slot.as_ref().is_merged() {
-                Slot::release(slot, &mut |next| resolve(next, &mut refused));
-                drop_references(*cown, slot.as_ref().references());
+            if !slot.is_merged() {
+                Slot::release(NonNull::from(slot), &mut |next| resolve(next, &mut refused));
+                drop_references(*cown, slot.references());
             }
-            Slot::reset(slot);
+            slot.reset();
         }
         conclude_all(refused);
         schedule::reschedule(behaviour);
@@ -112,8 +110,8 @@ pub(crate) unsafe fn give_up(behaviour: NonNull<Behaviour>) {
     // SAFETY: the slots are in no queue, so they are the caller's, and there is nothing to release.
     // If `cancel` was faster, it has the closure, and who of both is later concludes the behaviour.
     unsafe {
-        let slots = Behaviour::slots(behaviour);
-        (0..slots.len()).for_each(|index| Slot::merge(slots.cast::<Slot>().add(index)));
+        let slots = Behaviour::slots(behaviour).as_ref();
+        slots.iter().for_each(Slot::merge);
         let all = slots.len() as u32 + 1;
         let head = behaviour.as_ref();
         let take = |pending| Some(if pending & CANCELLED == 0 { STARTED } else { pending - all });

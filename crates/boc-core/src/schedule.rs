@@ -45,6 +45,19 @@ impl fmt::Display for DuplicateCown {
 
 impl core::error::Error for DuplicateCown {}
 
+/// What was scheduled, by functions that have no error for a cown that is named twice.
+///
+/// # Panics
+///
+/// If a cown was named twice.
+#[track_caller]
+pub(crate) fn distinct<T>(scheduled: Result<T, DuplicateCown>) -> T {
+    match scheduled {
+        Ok(scheduled) => scheduled,
+        Err(duplicate) => panic!("{duplicate}"),
+    }
+}
+
 impl ExecutorRef {
     /// Schedules `body` over the cowns of `request`: it runs once, on this executor, when it holds
     /// them all.
@@ -94,10 +107,7 @@ impl ExecutorRef {
         F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
         R: Send + 'static,
     {
-        match self.try_when(request, body) {
-            Ok(handle) => handle,
-            Err(duplicate) => panic!("{duplicate}"),
-        }
+        distinct(self.try_when(request, body))
     }
 
     /// [`ExecutorRef::when`] for requests whose cowns are not known to be distinct.
@@ -135,22 +145,15 @@ impl ExecutorRef {
     {
         let shape = request.shape();
         let work = move |slots: &[Slot], (): &mut ()| {
-            // SAFETY: as in `prepare_request`.
-            body(unsafe { Q::held(shape, &mut Cursor::new(slots)) });
-        };
-        let fill = |slots: &mut SlotWriter| {
-            request.each(&mut |cown, mode| slots.push(cown.0, mode));
+            // SAFETY: the slots are those of the behaviour over this request.
+            body(unsafe { held::<Q>(shape, slots) });
         };
         self.wait_for_room();
-        let prepared = prepare::<Detached, _>(self, request.count(), fill, (), Once(work));
+        let prepared = prepare_over::<Detached, _, _>(self, &request, (), Once(work));
         // SAFETY: the request refers to its cowns.
-        if let Err(duplicate) = unsafe { prepared.schedule() } {
-            panic!("{duplicate}");
-        }
+        distinct(unsafe { prepared.schedule() });
     }
-}
 
-impl ExecutorRef {
     /// Schedules `body` over the cowns of `request`, again and again until it says that it is done.
     ///
     /// Each run is like a behaviour of its own: in between, the cowns go to those that wait for them.
@@ -186,8 +189,8 @@ impl ExecutorRef {
     {
         let shape = request.shape();
         let work = move |slots: &[Slot], outcome: &mut Outcome<R>| {
-            // SAFETY: as in `prepare_request`.
-            match body(unsafe { Q::held(shape, &mut Cursor::new(slots)) }) {
+            // SAFETY: the slots are those of the behaviour over this request.
+            match body(unsafe { held::<Q>(shape, slots) }) {
                 Step::Again => true,
                 Step::Done(value) => {
                     outcome.set(value);
@@ -195,19 +198,14 @@ impl ExecutorRef {
                 }
             }
         };
-        let fill = |slots: &mut SlotWriter| {
-            request.each(&mut |cown, mode| slots.push(cown.0, mode));
-        };
-        let (count, state) = (request.count(), Outcome::pending());
         self.wait_for_room();
-        let prepared = prepare::<Promised<_>, _>(self, count, fill, state, Repeated(work));
+        let state = Outcome::pending();
+        let prepared = prepare_over::<Promised<_>, _, _>(self, &request, state, Repeated(work));
         // SAFETY: the result is the behaviour's own; the request refers to its cowns.
         unsafe {
             let result = ResultCown::of(prepared.behaviour);
-            match prepared.schedule() {
-                Ok(()) => Handle::new(result),
-                Err(duplicate) => panic!("{duplicate}"),
-            }
+            distinct(prepared.schedule());
+            Handle::new(result)
         }
     }
 }
@@ -248,19 +246,38 @@ where
 {
     let shape = request.shape();
     let work = move |slots: &[Slot], outcome: &mut Outcome<R>| {
-        // SAFETY: the slots are those of this request's cowns, in its order; the behaviour holds
-        // them while it runs, and none twice but to read.
-        let held = unsafe { Q::held(shape, &mut Cursor::new(slots)) };
-        outcome.set(body(held));
-    };
-    let fill = |slots: &mut SlotWriter| {
-        request.each(&mut |cown, mode| slots.push(cown.0, mode));
+        // SAFETY: the slots are those of the behaviour over this request.
+        outcome.set(body(unsafe { held::<Q>(shape, slots) }));
     };
     let prepared =
-        prepare::<Promised<_>, _>(executor, request.count(), fill, Outcome::pending(), Once(work));
+        prepare_over::<Promised<_>, _, _>(executor, request, Outcome::pending(), Once(work));
     // SAFETY: the result is the behaviour's own.
     let result = unsafe { ResultCown::of(prepared.behaviour) };
     (prepared, result)
+}
+
+/// Makes a behaviour over the cowns of `request`; see [`prepare`].
+fn prepare_over<P: Part, Q: Request, F: Work<P::State>>(
+    executor: &ExecutorRef,
+    request: &Q,
+    state: P::State,
+    work: F,
+) -> Prepared {
+    let fill = |slots: &mut SlotWriter| {
+        request.each(&mut |cown, mode| slots.push(cown.0, mode));
+    };
+    prepare::<P, F>(executor, request.count(), fill, state, work)
+}
+
+/// What the closure of a running behaviour gets.
+///
+/// # Safety
+///
+/// The slots are those of a behaviour over a request of this type and shape, which is running.
+unsafe fn held<Q: Request>(shape: Q::Shape, slots: &[Slot]) -> Q::Held<'_> {
+    // SAFETY: the slots are in the order of the request; the behaviour holds their cowns while it
+    // runs, and none twice but to read, or it would not have been scheduled.
+    unsafe { Q::held(shape, &mut Cursor::new(slots)) }
 }
 
 /// Makes a behaviour over `count` cowns, which `fill` names. A reference to its result, if it has one,
@@ -424,7 +441,7 @@ unsafe fn merge(kept: NonNull<Slot>, merged: NonNull<Slot>) -> Result<(), Duplic
         if kept.as_ref().mode() == Mode::Write || merged.as_ref().mode() == Mode::Write {
             return Err(DuplicateCown);
         }
-        Slot::merge(merged);
+        merged.as_ref().merge();
     }
     Ok(())
 }

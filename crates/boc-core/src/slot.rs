@@ -264,14 +264,10 @@ impl Slot {
         self.cown.get().addr() & MERGED != 0
     }
 
-    /// Merges the slot into another one of its behaviour, for the same cown.
-    ///
-    /// # Safety
-    ///
-    /// The slot is in no queue, and the caller has it to itself.
-    pub(crate) unsafe fn merge(this: NonNull<Slot>) {
-        // SAFETY: the slot is alive.
-        unsafe { this.as_ref() }.set(MERGED);
+    /// Merges the slot into another one of its behaviour, for the same cown. For the owner, of a slot
+    /// that is in no queue.
+    pub(crate) fn merge(&self) {
+        self.set(MERGED);
     }
 
     /// Sets a bit beside the cown. For the owner, while nobody else looks at cown and mode.
@@ -285,17 +281,11 @@ impl Slot {
         self.cown.set(self.cown.get());
     }
 
-    /// A slot that was released is as new.
-    ///
-    /// # Safety
-    ///
-    /// The slot is in no queue, and the caller has it to itself.
-    pub(crate) unsafe fn reset(this: NonNull<Slot>) {
-        // SAFETY: the slot is alive.
-        let slot = unsafe { this.as_ref() };
-        slot.cown.set(slot.cown.get().map_addr(|address| address & !(MERGED | LAST_READER)));
+    /// A slot that was released is as new. For the owner, of a slot that is in no queue.
+    pub(crate) fn reset(&self) {
+        self.cown.set(self.cown.get().map_addr(|address| address & !(MERGED | LAST_READER)));
         // Relaxed: it is seen by who gets the slot out of a tail.
-        slot.status.0.store(state(WAIT), Relaxed);
+        self.status.0.store(state(WAIT), Relaxed);
     }
 
     /// The slot as what tails and successors point to. May be used to reach the whole slot.

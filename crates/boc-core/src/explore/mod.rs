@@ -142,7 +142,7 @@ use crate::{
     handle::Handle,
     outcome::{self, Failure},
     request::Request,
-    schedule::DuplicateCown,
+    schedule::{DuplicateCown, distinct},
     sync::lock,
 };
 use baton::{Context, Course, with_context, with_context_of};
@@ -352,10 +352,7 @@ impl World {
         F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
         R: Send + 'static,
     {
-        match self.try_when(request, body) {
-            Ok(handle) => handle,
-            Err(duplicate) => panic!("{duplicate}"),
-        }
+        distinct(self.try_when(request, body))
     }
 
     /// [`World::when`] for requests whose cowns are not known to be distinct.
