@@ -201,12 +201,14 @@ unsafe fn release_result(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     unsafe {
         let Some((promise, result)) = Behaviour::promise(behaviour) else { return };
         let (promise, result) = (promise.as_ref(), result.as_ref());
-        if let Some(next) = promise.own.leave(Mode::Write, result) {
+        let next = promise.own.leave(Mode::Write, result);
+        // Before the others go on: to them the behaviour has ended.
+        promise.completion.complete();
+        if let Some(next) = next {
             // For the queue, which is not empty; up to now the run's reference was there.
             result.retain();
             slot::hand_over(next, &mut |next| resolve(next, refused));
         }
-        promise.completion.complete();
     }
 }
 
