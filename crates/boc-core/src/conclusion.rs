@@ -7,7 +7,7 @@ use crate::{
     behaviour::{Behaviour, CANCELLED, COUNT, Next, STARTED},
     cown::Header,
     executor::Ready,
-    outcome::{contain, swallow},
+    outcome::swallow,
     schedule,
     slot::{self, Mode, Slot},
     sync::atomic::Ordering::{AcqRel, Relaxed},
@@ -19,8 +19,12 @@ use crate::{
 ///
 /// The caller owns the behaviour, whose closure is gone.
 pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
+    let mut refused = Refused(None);
     // SAFETY: passed on to the caller.
-    unsafe { conclude_all(Refused(Some(behaviour))) };
+    unsafe {
+        release_all(behaviour, &mut refused);
+        conclude_all(refused);
+    }
 }
 
 /// Concludes behaviours. Successors that become ready go to their executors; one that its executor
@@ -29,23 +33,35 @@ pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
 /// # Safety
 ///
 /// As for [`conclude`].
+#[inline]
 unsafe fn conclude_all(mut refused: Refused) {
     while let Some(current) = refused.pop() {
-        // SAFETY: owned by the caller, or by this loop if it was refused. Each slot is released once,
-        // while the behaviour holds its cown. That is alive by the reference of its queue or of its
-        // readers, and where the release leaves this to the behaviour, up to the second loop.
-        unsafe {
-            let slots = Behaviour::slots(current).as_ref();
-            let slots = || slots.iter().filter(|slot| !slot.is_merged());
-            for slot in slots() {
-                Slot::release(NonNull::from(slot), &mut |next| resolve(next, &mut refused));
-            }
-            // Only now, since the end of a value may take long.
-            for slot in slots() {
-                drop_references(slot.cown(), slot.references());
-            }
-            end(current, &mut refused);
+        // SAFETY: owned by the caller, or by this loop if it was refused.
+        unsafe { release_all(current, &mut refused) };
+    }
+}
+
+/// Releases what a behaviour holds, and gives it up. Adds what is to be concluded by that.
+///
+/// # Safety
+///
+/// As for [`conclude`].
+#[inline]
+unsafe fn release_all(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
+    // SAFETY: the behaviour is the caller's. Each slot is released once, while the behaviour holds its
+    // cown. That is alive by the reference of its queue or of its readers, and where the release leaves
+    // this to the behaviour, up to the second loop.
+    unsafe {
+        let slots = Behaviour::slots(behaviour).as_ref();
+        let slots = || slots.iter().filter(|slot| !slot.is_merged());
+        for slot in slots() {
+            Slot::release(NonNull::from(slot), &mut |next| resolve(next, refused));
         }
+        // Only now, since the end of a value may take long.
+        for slot in slots() {
+            drop_references(slot.cown(), slot.references());
+        }
+        end(behaviour, refused);
     }
 }
 
@@ -187,7 +203,7 @@ unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
             Behaviour::free(behaviour);
         }
         // After all else, so that a quiescent executor has dropped what its behaviours referred to.
-        swallow(|| executor.end());
+        executor.end();
     }
 }
 
@@ -255,8 +271,7 @@ unsafe fn dispatch(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
             return refused.push(behaviour);
         }
         let executor = behaviour.as_ref().executor;
-        // An executor that panics has taken the behaviour, or cancelled it by dropping it.
-        if let Ok(Err(ready)) = contain(|| executor.execute(Ready::new(behaviour))) {
+        if let Err(ready) = executor.execute(Ready::new(behaviour)) {
             let behaviour = ready.into_inner();
             if Behaviour::abandon(behaviour) {
                 refused.push(behaviour);

@@ -119,7 +119,7 @@ impl Head {
 }
 
 /// What depends on the type of the executor. All functions get a pointer to its head that may be used
-/// to reach the whole of it.
+/// to reach the whole of it. `end` and `execute` do not unwind.
 pub(crate) struct VTable {
     /// Adds a reference.
     pub(crate) retain: unsafe fn(NonNull<Head>),
@@ -135,7 +135,7 @@ pub(crate) struct VTable {
     pub(crate) begin: unsafe fn(NonNull<Head>) -> Option<NonNull<Head>>,
     /// Counts a behaviour out.
     pub(crate) end: unsafe fn(NonNull<Head>),
-    /// [`Executor::execute`].
+    /// [`Executor::execute`]. If that panics, the behaviour was taken, or cancelled by being dropped.
     pub(crate) execute: unsafe fn(NonNull<Head>, Ready) -> Result<(), Ready>,
 }
 
@@ -283,6 +283,7 @@ impl ExecutorRef {
 /// Executors in an `Arc`: every behaviour in flight counts as a reference.
 mod arc {
     use super::{Arc, Executor, ExecutorRef, Head, NonNull, Ready, VTable};
+    use crate::outcome::{contain, swallow};
 
     /// An executor of somebody else's making, with a head.
     #[repr(C)]
@@ -304,7 +305,7 @@ mod arc {
             release: release::<E>,
             wait_for_room: None,
             begin: begin::<E>,
-            end: release::<E>,
+            end: end::<E>,
             execute: execute::<E>,
         }
     }
@@ -325,6 +326,11 @@ mod arc {
         Some(head)
     }
 
+    unsafe fn end<E>(head: NonNull<Head>) {
+        // SAFETY: as for `release`.
+        swallow(|| unsafe { release::<E>(head) });
+    }
+
     unsafe fn execute<E: Executor>(head: NonNull<Head>, ready: Ready) -> Result<(), Ready> {
         // The behaviour's reference may be gone before `execute` returns, so take one for it.
         // SAFETY: the behaviour in `ready` still has its reference.
@@ -332,6 +338,9 @@ mod arc {
             retain::<E>(head);
             Arc::from_raw(head.cast::<Headed<E>>().as_ptr())
         };
-        headed.executor.execute(ready)
+        contain(move || headed.executor.execute(ready)).unwrap_or_else(|panic| {
+            swallow(|| drop(panic));
+            Ok(())
+        })
     }
 }

@@ -6,6 +6,7 @@ use core::{cell::UnsafeCell, fmt, ptr::NonNull};
 use crate::{
     executor::{ExecutorRef, Head, Ready, Seat, VTable},
     handle::Handle,
+    outcome::swallow,
     promise::Promise,
     request::Request,
     sync::{
@@ -172,12 +173,15 @@ static VTABLE: VTable = VTable {
         let share = Share(unsafe { Arc::from_raw(head.cast::<Counted>().as_ptr()) });
         // SAFETY: the inner executor has counted the behaviour in, on a seat that is its own.
         unsafe { Seat::of(&share.0.inner).end() };
+        swallow(|| drop(share));
     },
     execute: |head, ready| {
         // SAFETY: the behaviour in `ready` has a reference; this is one for the time after it ran.
         let counted = unsafe { referenced(head) };
         // SAFETY: as for `end`.
-        unsafe { Seat::of(&counted.inner).execute(ready) }
+        let taken = unsafe { Seat::of(&counted.inner).execute(ready) };
+        swallow(|| drop(counted));
+        taken
     },
 };
 
@@ -194,7 +198,7 @@ static INNER: VTable = VTable {
         let Inner { share, seat, .. } = *inner;
         // SAFETY: the seat is that of this behaviour.
         unsafe { seat.end() };
-        drop(share);
+        swallow(|| drop(share));
     },
     execute: |head, ready: Ready| {
         // SAFETY: the behaviour in `ready` has not ended.

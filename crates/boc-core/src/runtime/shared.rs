@@ -19,12 +19,7 @@
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 
-use super::{
-    idle::Idle,
-    parker::Parker,
-    ring::Ring,
-    worker::{self, Context},
-};
+use super::{idle::Idle, parker::Parker, ring::Ring, worker};
 use crate::{
     backoff::Backoff,
     executor::{ExecutorRef, Head, Ready, VTable},
@@ -95,7 +90,7 @@ pub(super) struct WorkerState {
 
 #[derive(Default)]
 pub(super) struct Counts {
-    scheduled: AtomicUsize,
+    pub(super) scheduled: AtomicUsize,
     pub(super) ended: AtomicUsize,
 }
 
@@ -157,6 +152,12 @@ impl Shared {
         self.stage.load(SeqCst)
     }
 
+    /// Whether the runtime has stopped, as far as this thread knows. A behaviour that is accepted a
+    /// moment later is cancelled when it is ready, or by who finds it in a queue.
+    pub(super) fn has_stopped(&self) -> bool {
+        self.stage.load(Relaxed) == stage::STOPPED
+    }
+
     /// Goes on to a stage, if that is not behind the present one, and lets everybody see it.
     pub(super) fn advance(&self, stage: u8) {
         self.stage.fetch_max(stage, SeqCst);
@@ -199,8 +200,8 @@ impl Shared {
         self.idle.all_parked().into_iter().for_each(|worker| self.wake(worker));
     }
 
-    /// Pushes to the injector, from any thread.
-    pub(super) fn inject(&self, ready: Ready) {
+    /// Pushes to the injector, from a thread that is no worker.
+    fn inject(&self, ready: Ready) {
         self.injector.push(ready);
         self.notify();
         // The fence in `notify` pairs with that in `cancel_injected`: either that sees what was
@@ -277,10 +278,14 @@ impl Shared {
     }
 
     /// A behaviour has ended: if there is a bound, who waits for that may go on.
+    #[inline]
     pub(super) fn make_room(&self) {
-        if self.limit == usize::MAX {
-            return;
+        if self.limit != usize::MAX {
+            self.notify_held_back();
         }
+    }
+
+    fn notify_held_back(&self) {
         fence(SeqCst);
         if self.held_back.load(Relaxed) > 0 && self.in_flight() < self.limit {
             let _guard = lock!(self.quiescence);
@@ -348,41 +353,31 @@ impl Shared {
 
     /// Counts a behaviour in, unless the runtime takes none from this thread.
     fn begin(&self) -> bool {
-        let accepted = worker::with_context(self, |context| match context {
-            Some(context) => {
-                // Relaxed: a behaviour that is accepted a moment after the runtime stopped is
-                // cancelled when it is ready.
-                let open = self.stage.load(Relaxed) != stage::STOPPED;
-                if open {
-                    bump(&context.state().counts.scheduled);
-                }
-                Some(open)
-            }
-            None => None,
-        });
-        accepted.unwrap_or_else(|| {
-            // Counted first, so that a runtime that ends either sees it, by the fence in `in_flight`,
-            // or is seen. That takes SeqCst for both accesses, which the checker has for fences only.
-            self.outside.scheduled.fetch_add(1, SeqCst);
-            #[cfg(loom)]
-            fence(SeqCst);
-            let open = self.stage() == stage::OPEN;
-            if !open {
-                self.end_outside();
-            }
-            open
+        worker::with_context(self, |context| match context {
+            Some(context) => context.count_in(),
+            None => self.begin_outside(),
         })
     }
 
-    /// Takes a ready behaviour.
-    fn execute(&self, ready: Ready) -> Result<(), Ready> {
-        if self.stage.load(Relaxed) == stage::STOPPED {
+    fn begin_outside(&self) -> bool {
+        // Counted first, so that a runtime that ends either sees it, by the fence in `in_flight`, or is
+        // seen. That takes SeqCst for both accesses, which the checker has for fences only.
+        self.outside.scheduled.fetch_add(1, SeqCst);
+        #[cfg(loom)]
+        fence(SeqCst);
+        let open = self.stage() == stage::OPEN;
+        if !open {
+            self.end_outside();
+        }
+        open
+    }
+
+    /// Takes a ready behaviour on a thread that is no worker.
+    fn execute_outside(&self, ready: Ready) -> Result<(), Ready> {
+        if self.has_stopped() {
             return Err(ready);
         }
-        worker::with_context(self, |context| match context {
-            Some(context) => context.push(ready),
-            None => self.inject(ready),
-        });
+        self.inject(ready);
         Ok(())
     }
 }
@@ -414,23 +409,21 @@ const fn vtable(bounded: bool) -> VTable {
         end: |data| {
             // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done.
             let shared = unsafe { data.cast::<Shared>().as_ref() };
-            let counted = worker::with_context(shared, |context: Option<&Context>| {
-                context.map(|context| context.count_out()).is_some()
-            });
-            if !counted {
+            worker::with_context(shared, |context| match context {
+                Some(context) => context.count_out(),
                 // SAFETY: as above; the reference lives on until all is done.
-                unsafe { referenced(data) }.end_outside();
-            }
+                None => unsafe { referenced(data) }.end_outside(),
+            });
         },
         execute: |data, ready| {
             // SAFETY: the behaviour in `ready` keeps `Shared` alive.
             let shared = unsafe { data.cast::<Shared>().as_ref() };
-            if worker::with_context(shared, |context| context.is_some()) {
-                return shared.execute(ready);
-            }
-            // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another thread
-            // has run the behaviour.
-            unsafe { referenced(data) }.execute(ready)
+            worker::with_context(shared, |context| match context {
+                Some(context) => context.push(ready),
+                // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another
+                // thread has run the behaviour.
+                None => unsafe { referenced(data) }.execute_outside(ready),
+            })
         },
     }
 }

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use super::shared::{Shared, WorkerState, bump, stage};
 use crate::{
     backoff::Backoff,
-    behaviour::{Behaviour, Next},
+    behaviour::Behaviour,
     conclusion,
     executor::{ExecutorRef, Ready, Seat},
     outcome,
@@ -46,6 +46,39 @@ const SEARCH_ROUNDS: u32 = if cfg!(loom) { 1 } else { 24 };
 
 /// So many pauses of the processor lie between two looks.
 const SEARCH_PAUSES: u32 = if cfg!(loom) { 0 } else { 24 };
+
+/// How long a worker waits before it looks for work elsewhere.
+///
+/// A worker that is quicker than those who bring work to it would fetch each piece at once, and both
+/// would fight for the same cache lines all the time. So one that found several pieces gives the
+/// others time to bring more the next time, as network cards gather packets before they interrupt.
+/// One that found a single piece does not: there may be somebody who waits for that.
+struct Pace {
+    /// In pauses of the processor.
+    pause: u32,
+    /// When it last looked, counted in behaviours.
+    searched: u32,
+}
+
+impl Pace {
+    /// So many behaviours after a search are worth waiting for.
+    const SEVERAL: u32 = 3;
+    /// The first pause; each one is twice as long as that before.
+    const SHORTEST: u32 = if cfg!(loom) { 0 } else { 32 };
+    /// Some microseconds, much less than it takes to wake a thread.
+    const LONGEST: u32 = if cfg!(loom) { 0 } else { 512 };
+
+    /// How long to wait before the search that begins now, at behaviour `tick`.
+    fn next(&mut self, tick: u32) -> u32 {
+        let found = tick.wrapping_sub(core::mem::replace(&mut self.searched, tick));
+        self.pause = if found >= Self::SEVERAL {
+            (self.pause * 2).clamp(Self::SHORTEST, Self::LONGEST)
+        } else {
+            0
+        };
+        self.pause
+    }
+}
 
 /// What only the worker's own thread sees of it.
 pub(super) struct Context {
@@ -120,6 +153,15 @@ impl Context {
         f(&self.seat.get().executor())
     }
 
+    /// A behaviour was scheduled on this worker, if the runtime takes it.
+    pub(super) fn count_in(&self) -> bool {
+        let open = !self.shared.has_stopped();
+        if open {
+            bump(&self.state().counts.scheduled);
+        }
+        open
+    }
+
     /// A behaviour has ended on this worker.
     pub(super) fn count_out(&self) {
         bump(&self.state().counts.ended);
@@ -130,25 +172,36 @@ impl Context {
         &self.shared.workers[self.index]
     }
 
-    /// Takes a behaviour that has become ready on this thread.
-    pub(super) fn push(&self, ready: Ready) {
-        if self.releasing.get() {
-            let next = self.next.take();
-            if next.is_none() {
-                return self.next.set(Some(ready));
-            }
-            self.next.set(next);
+    /// Takes a behaviour that has become ready on this thread, or gives it back if the runtime has
+    /// stopped.
+    pub(super) fn push(&self, ready: Ready) -> Result<(), Ready> {
+        if self.shared.has_stopped() {
+            return Err(ready);
         }
-        self.push_to_ring(ready);
+        if self.releasing.get() {
+            match self.next.replace(Some(ready)) {
+                None => return Ok(()),
+                first => {
+                    let ready = self.next.replace(first).expect("it was put there just now");
+                    self.push_to_ring(ready);
+                }
+            }
+        } else {
+            self.push_to_ring(ready);
+        }
+        Ok(())
     }
 
     /// Makes a behaviour visible to all workers, and wakes one if needed.
+    #[inline]
     fn push_to_ring(&self, ready: Ready) {
-        match self.state().ring.push(ready) {
-            // A single worker has nobody to wake.
-            Ok(()) if self.is_alone() => (),
-            Ok(()) => self.shared.notify(),
-            Err(ready) => self.shared.inject(ready),
+        if let Err(ready) = self.state().ring.push(ready) {
+            // As long as there is this worker, nobody cancels what is in the injector.
+            self.shared.injector.push(ready);
+        }
+        // A single worker has nobody to wake.
+        if !self.is_alone() {
+            self.shared.notify();
         }
     }
 
@@ -168,9 +221,13 @@ impl Context {
 
     fn run(&self, host: &mut dyn Host) {
         let (mut tick, mut streak) = (0_u32, 0);
+        let mut pace = Pace { pause: 0, searched: 0 };
         loop {
             tick = tick.wrapping_add(1);
-            let ready = self.next_in_line(tick, &mut streak).or_else(|| self.search(host));
+            let ready = self.next_in_line(tick, &mut streak).or_else(|| {
+                let pause = pace.next(tick);
+                self.search(host, pause)
+            });
             match ready {
                 Some(ready) => self.execute(ready),
                 None => return,
@@ -223,7 +280,7 @@ impl Context {
             let Some(ready) = consumer.pop() else { break };
             if let Err(ready) = self.state().ring.push(ready) {
                 drop(consumer);
-                self.shared.inject(ready);
+                self.shared.injector.push(ready);
                 break;
             }
         }
@@ -235,24 +292,28 @@ impl Context {
         let behaviour = ready.into_inner();
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
-            let next = if self.shared.stage() == stage::STOPPED {
-                if Behaviour::abandon(behaviour) { Next::Conclude } else { Next::Nothing }
-            } else {
+            if self.shared.has_stopped() {
+                drop(Ready::new(behaviour));
+                return;
+            }
+            outcome::as_behaviour(|| {
                 self.seat.set(behaviour.as_ref().executor);
-                let next = outcome::as_behaviour(|| Behaviour::invoke(behaviour));
+                let next = Behaviour::invoke(behaviour);
                 self.seat.set(Seat::of(&self.executor));
-                next
-            };
-            self.releasing.set(true);
-            outcome::as_behaviour(|| conclusion::go_on(behaviour, next));
-            self.releasing.set(false);
+                self.releasing.set(true);
+                conclusion::go_on(behaviour, next);
+                self.releasing.set(false);
+            });
         }
     }
 
     /// Looks for work elsewhere, and sleeps when there is none. `None` when the worker is to leave.
-    fn search(&self, host: &mut dyn Host) -> Option<Ready> {
+    fn search(&self, host: &mut dyn Host, pause: u32) -> Option<Ready> {
         self.shared.notify_if_quiescent();
         self.shared.idle.start_searching();
+        for _ in 0..pause {
+            sync::spin_hint();
+        }
         let mut backoff = Backoff::new();
         loop {
             for _ in 0..SEARCH_ROUNDS {
