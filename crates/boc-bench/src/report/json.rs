@@ -32,6 +32,7 @@ struct Record {
     calibration_ns: f64,
     allocate_ns: f64,
     exchange_ns: f64,
+    handover_ns: f64,
 }
 
 /// Prints the figures of a row.
@@ -53,6 +54,7 @@ pub(crate) fn print(run: &Run, row: &Row) {
             calibration_ns: run.calibration.total_ns(),
             allocate_ns: run.calibration.allocate_ns,
             exchange_ns: run.calibration.exchange_ns,
+            handover_ns: run.calibration.handover_ns,
         };
         println!("{}", serde_json::to_string(&record).expect("a record has nothing but figures"));
     }

@@ -25,8 +25,9 @@ pub(crate) fn print(run: &Run, rows: &[Row]) {
     }
     println!(
         "calibration: {:.1} ns to allocate and free 64 bytes, {:.1} ns for an uncontended atomic \
-         exchange",
-        run.calibration.allocate_ns, run.calibration.exchange_ns,
+         exchange, {:.0} ns from one core to the other (on virtual machines that can change by the \
+         second, and with it all figures for more than one worker)",
+        run.calibration.allocate_ns, run.calibration.exchange_ns, run.calibration.handover_ns,
     );
     println!("allocator: {ALLOCATOR_NAME}, for all peers");
 }
