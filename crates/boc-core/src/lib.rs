@@ -176,3 +176,8 @@ pub use runtime::{
     Builder, Host, QuiesceError, RunWorkerError, Runtime, WorkerStats, inside_behaviour, when,
     when_detached,
 };
+
+/// The page for users of the crate: its examples are tests.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../../../docs/rust.md")]
+struct Guide;
