@@ -35,8 +35,9 @@ impl Host for () {}
 const INJECTOR_INTERVAL: u32 = 61;
 
 /// So many times in a row a worker goes on with the behaviour that the last one made ready, before
-/// that has to queue behind the others.
-const STREAK: u32 = 32;
+/// that has to queue behind others. Few: behaviours that were scheduled one after the other also lie
+/// one after the other in memory, and those that wait for one cown may lie far apart.
+const STREAK: u32 = 4;
 
 /// So many behaviours are taken out of the injector at once.
 const BATCH: usize = if cfg!(loom) { 2 } else { 32 };
@@ -249,7 +250,7 @@ impl Context {
         }
         if let Some(next) = self.next.take() {
             *streak += 1;
-            if *streak < STREAK {
+            if *streak < STREAK || self.state().ring.is_empty() {
                 return Some(next);
             }
             self.push_to_ring(next);
