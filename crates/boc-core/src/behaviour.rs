@@ -15,8 +15,8 @@
 //! 2. [`crate::schedule`] enters the queues of its cowns and takes from `pending` what was free,
 //!    and the extra one. Each release by a predecessor takes one ([`Behaviour::resolve`]). Who
 //!    takes the last one owns the behaviour exclusively, and hands it to its executor as a
-//!    [`Ready`].
-//! 3. [`Ready::run`] calls the closure, or dropping the `Ready` drops the closure uncalled; either
+//!    [`Ready`](crate::Ready).
+//! 3. [`Ready::run`](crate::Ready::run) calls the closure, or dropping the `Ready` drops the closure uncalled; either
 //!    way the state S learns the outcome.
 //! 4. [`crate::conclusion`] releases the cowns, tells who waits for the completion, tells the executor, and
 //!    gives up the reference of the run. The memory goes with the last reference to the result.
@@ -223,7 +223,7 @@ impl<P: Part, F: Work<P::State>> Frame<P, F> {
 
     /// # Safety
     ///
-    /// As for [`Behaviour::cancel`].
+    /// As for [`Behaviour::drop_closure`].
     unsafe fn cancel(behaviour: NonNull<Behaviour>) {
         let frame = behaviour.cast::<Self>().as_ptr();
         // SAFETY: as in `invoke`.
@@ -300,7 +300,7 @@ impl Behaviour {
     /// Makes a behaviour with `count` slots, for the cowns that `fill` pushes. Its executor has
     /// already counted it in.
     ///
-    /// It must then be scheduled, or given up by [`give_up`].
+    /// It must then be scheduled, or given up by [`give_up`](crate::conclusion::give_up).
     pub(crate) fn allocate<P, F>(
         executor: Seat,
         state: P::State,
@@ -489,7 +489,7 @@ impl Behaviour {
 pub(crate) enum Next {
     /// [`crate::conclusion::conclude`].
     Conclude,
-    /// [`crate::conclusion::again`].
+    /// `again` in [`crate::conclusion`].
     Again,
     /// Nothing: it is somebody else's.
     Nothing,

@@ -1,13 +1,20 @@
 //! Holding cowns from a thread that is not a behaviour.
 
-use core::fmt;
-use std::time::Instant;
+use core::{
+    fmt,
+    task::{Context, Waker},
+};
+// Not that of the model checker, of which no waker can be made.
+use std::{
+    sync::{Arc, OnceLock},
+    task::Wake,
+    time::Instant,
+};
 
 use crate::{
-    executor::{Executor, ExecutorRef, Ready},
-    raw::{self, Access, DuplicateCown},
-    signal::wait_on,
-    sync::{Arc, Condvar, Mutex, lock},
+    place::Place,
+    raw::{Access, DuplicateCown},
+    signal::Signal,
 };
 
 /// A place in the queues of some cowns, taken for a thread outside of all behaviours.
@@ -18,31 +25,17 @@ use crate::{
 /// A thread that waits for a second claim while it holds a first one can deadlock, as with locks.
 /// This exists for borders where a value has to come out; all else is better done by a behaviour.
 pub struct Claim {
-    turn: Arc<Turn>,
+    place: Place,
+    /// Set when the cowns are held, once somebody has waited for that.
+    granted: OnceLock<Arc<Granted>>,
 }
 
-struct Turn {
-    state: Mutex<State>,
-    changed: Condvar,
-}
+/// Wakes all threads that wait for a claim.
+struct Granted(Signal);
 
-enum State {
-    Waiting,
-    /// All cowns are held by the behaviour in this, until it is dropped.
-    Granted(#[expect(dead_code, reason = "it is kept for its destructor")] Ready),
-    /// The claim was dropped; when its turn comes, it is passed on at once.
-    GivenUp,
-}
-
-impl Executor for Turn {
-    fn execute(&self, ready: Ready) -> Result<(), Ready> {
-        let mut state = lock!(self.state);
-        if matches!(*state, State::GivenUp) {
-            return Err(ready);
-        }
-        *state = State::Granted(ready);
-        self.changed.notify_all();
-        Ok(())
+impl Wake for Granted {
+    fn wake(self: Arc<Self>) {
+        self.0.set();
     }
 }
 
@@ -50,45 +43,33 @@ impl Executor for Turn {
 ///
 /// # Errors
 ///
-/// [`DuplicateCown`] if a cown is named twice.
+/// [`DuplicateCown`] if a cown is named twice, and not only to be read.
 ///
 /// # Safety
 ///
 /// All cowns are alive during the call.
 pub unsafe fn claim(cowns: &[Access]) -> Result<Claim, DuplicateCown> {
-    let turn = Arc::new(Turn { state: Mutex::new(State::Waiting), changed: Condvar::new() });
-    let executor = ExecutorRef::from(Arc::clone(&turn));
     // SAFETY: passed on to the caller.
-    unsafe { raw::when(&executor, cowns, (), |()| ())? };
-    Ok(Claim { turn })
+    let place = unsafe { Place::take(cowns)? };
+    Ok(Claim { place, granted: OnceLock::new() })
 }
 
 impl Claim {
     /// Waits until the cowns are held, or the deadline (none: forever) has passed. Says whether
     /// they are held.
     pub fn wait(&self, deadline: Option<Instant>) -> bool {
-        #[cfg(not(loom))]
-        if let Some(granted) = crate::explore::wait(deadline.is_some(), &|| {
-            matches!(*lock!(self.turn.state), State::Granted(_))
-        }) {
-            return granted;
-        }
-        let mut state = lock!(self.turn.state);
-        while !matches!(*state, State::Granted(_)) {
-            match wait_on(&self.turn.changed, state, deadline) {
-                Ok(guard) => state = guard,
-                Err(guard) => return matches!(*guard, State::Granted(_)),
-            }
-        }
-        true
+        self.place.is_held() || self.granted().0.wait(deadline)
     }
-}
 
-impl Drop for Claim {
-    fn drop(&mut self) {
-        let state = core::mem::replace(&mut *lock!(self.turn.state), State::GivenUp);
-        // Not under the lock: it releases the cowns, which may run anything.
-        drop(state);
+    fn granted(&self) -> &Granted {
+        self.granted.get_or_init(|| {
+            let granted = Arc::new(Granted(Signal::new()));
+            let waker = Waker::from(Arc::clone(&granted));
+            if self.place.poll(&mut Context::from_waker(&waker)) {
+                granted.0.set();
+            }
+            granted
+        })
     }
 }
 

@@ -121,22 +121,15 @@ unsafe fn again(behaviour: NonNull<Behaviour>) {
 ///
 /// # Safety
 ///
-/// The caller owns the behaviour, apart from handles to its result.
+/// The caller owns the behaviour, of which there is no handle yet.
 pub(crate) unsafe fn give_up(behaviour: NonNull<Behaviour>) {
     // SAFETY: the slots are in no queue, so they are the caller's, and there is nothing to release.
-    // If `cancel` was faster, it has the closure, and who of both is later concludes the behaviour.
+    // Nobody else can take the closure.
     unsafe {
-        let slots = Behaviour::slots(behaviour).as_ref();
-        slots.iter().for_each(Slot::merge);
-        let all = slots.len() as u32 + 1;
-        let head = behaviour.as_ref();
-        let take = |pending| Some(if pending & CANCELLED == 0 { STARTED } else { pending - all });
-        let (Ok(before) | Err(before)) = head.pending.fetch_update(AcqRel, Relaxed, take);
-        if before & CANCELLED == 0 {
-            Behaviour::drop_closure(behaviour);
-        } else if before & COUNT != all {
-            return;
-        }
+        Behaviour::slots(behaviour).as_ref().iter().for_each(Slot::merge);
+        // For who has a handle afterwards. Relaxed: comes by it after this.
+        behaviour.as_ref().pending.store(STARTED, Relaxed);
+        Behaviour::drop_closure(behaviour);
         conclude(behaviour);
     }
 }

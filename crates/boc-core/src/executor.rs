@@ -74,6 +74,12 @@ impl Ready {
         ManuallyDrop::new(self).0
     }
 
+    /// Whether there is nothing to run. That can change until it runs.
+    pub(crate) fn was_cancelled(&self) -> bool {
+        // SAFETY: the `Ready` owns the behaviour.
+        unsafe { self.0.as_ref() }.was_cancelled()
+    }
+
     /// Runs the behaviour and releases its cowns. With `std`, a panic stays inside and goes to the
     /// behaviour's handle.
     pub fn run(self) {

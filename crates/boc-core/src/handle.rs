@@ -10,8 +10,8 @@ use crate::{
     cown::Cown,
     executor::ExecutorRef,
     outcome::{Failure, Outcome},
-    raw::ResultCown,
-    turn::Place,
+    place::Place,
+    raw::{Access, ResultCown},
 };
 
 /// The outcome of a behaviour: to be waited for, or scheduled over.
@@ -46,9 +46,9 @@ impl<R: Send + 'static> Handle<R> {
 
     /// Cancels the behaviour, unless it has started; says whether it did.
     ///
-    /// Its closure is dropped and its outcome is [`Failure::Cancelled`](crate::Failure::Cancelled) at
-    /// once, also for behaviours that were scheduled over this handle. Its places in the queues of its
-    /// cowns are given up when it is their turn.
+    /// Its closure is dropped and its outcome is [`Failure::Cancelled`] at once, also for behaviours
+    /// that were scheduled over this handle. Its places in the queues of its cowns are given up when it
+    /// is their turn.
     ///
     /// ```
     /// use boc_core::{Cown, Failure, Pump};
@@ -106,7 +106,8 @@ impl<R: Send + 'static> Handle<R> {
     fn poll_outcome(&mut self, context: &mut Context<'_>) -> Poll<Result<R, Failure>> {
         let cown = self.result.cown();
         // SAFETY: `self` keeps the cown alive.
-        let place = self.place.get_or_insert_with(|| unsafe { Place::take(cown.into()) });
+        let take = || unsafe { Place::take(&[Access::from(cown)]) }.expect("it is named once");
+        let place = self.place.get_or_insert_with(take);
         if !place.poll(context) {
             return Poll::Pending;
         }
@@ -215,8 +216,7 @@ mod waiting {
             }
             let cown = self.cown();
             // SAFETY: `self` keeps the cown alive.
-            let claim =
-                unsafe { raw::claim(&[Access::from(cown)]) }.expect("one cown has no duplicate");
+            let claim = unsafe { raw::claim(&[Access::from(cown)]) }.expect("it is named once");
             if !claim.wait(deadline) {
                 return Err(self);
             }

@@ -2,7 +2,7 @@
 //!
 //! Vyukov's queue (1024cores.net, "Intrusive MPSC node-based queue"): pushing is one exchange and
 //! one store. Between these two the queue is *split*: what was pushed later is not reachable yet,
-//! and [`Queue::pop`] says that there is nothing. Who pushes wakes the consumer after the store, so
+//! and [`Consumer::pop`] says that there is nothing. Who pushes wakes the consumer after the store, so
 //! nothing is forgotten.
 
 use alloc::boxed::Box;

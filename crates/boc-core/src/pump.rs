@@ -138,15 +138,22 @@ impl Pump {
     }
 
     /// Runs the behaviour that has been ready for longest in the first lane that has one. Says whether
-    /// there was one.
+    /// there was one. Those that were cancelled are passed over, and cleared away.
     ///
-    /// If another thread takes one out at the same moment, there seems to be none.
+    /// If another thread takes one out or hands one in at the same moment, there may seem to be none.
     pub fn run_one(&self) -> bool {
-        self.lanes.iter().find_map(|lane| lane.mailbox.next()).map(Ready::run).is_some()
+        while let Some(ready) = self.lanes.iter().find_map(|lane| lane.mailbox.next()) {
+            let cancelled = ready.was_cancelled();
+            ready.run();
+            if !cancelled {
+                return true;
+            }
+        }
+        false
     }
 
     /// Runs behaviours until none is ready, with those that become ready meanwhile. Returns how many
-    /// ran.
+    /// ran; one that another thread cancels just as it is its turn may count, too.
     pub fn run_until_idle(&self) -> usize {
         core::iter::repeat_with(|| self.run_one()).take_while(|ran| *ran).count()
     }

@@ -40,7 +40,7 @@
 //!
 //! # Readers
 //!
-//! The cown counts the readers that hold it ([`Readers`]). They leave in any order; a writer behind
+//! The cown counts the readers that hold it ([`Readers`](crate::readers::Readers)). They leave in any order; a writer behind
 //! them waits for the count, not for its predecessor. Whoever adds to the count does so before the
 //! readers are seen as holding the cown:
 //!
@@ -275,10 +275,19 @@ impl Slot {
         self.cown.set(self.cown.get().map_addr(|address| address | bit));
     }
 
-    /// What freeing its memory would do: nobody may look at the slot at this time or later.
+    /// What freeing its memory would do, for the checker, which complains if somebody looks at the slot
+    /// at this time or later.
+    ///
+    /// # Safety
+    ///
+    /// The slot has been released, and the pointer may be used to change it.
     #[cfg(all(test, loom))]
-    fn scribble(&self) {
-        self.cown.set(self.cown.get());
+    unsafe fn scribble(this: NonNull<Slot>) {
+        // SAFETY: passed on to the caller. It is as it was afterwards, and the checker runs one thread at
+        // a time.
+        let slot = unsafe { &mut *this.as_ptr() };
+        slot.status.0.with_mut(|_| ());
+        slot.cown.set(slot.cown.get());
     }
 
     /// A slot that was released is as new. For the owner, of a slot that is in no queue.

@@ -30,6 +30,30 @@ pub(crate) use std::sync::{Condvar, Mutex, MutexGuard};
 #[cfg(all(feature = "std", not(loom), tsan))]
 pub(crate) use tsan::{Condvar, Mutex, MutexGuard};
 
+/// For the waker of a task, which one thread sets and another one calls.
+#[cfg(not(loom))]
+pub(crate) use atomic_waker::AtomicWaker;
+
+/// The checker does not see into the other one.
+#[cfg(loom)]
+pub(crate) struct AtomicWaker(loom::sync::Mutex<Option<core::task::Waker>>);
+
+#[cfg(loom)]
+impl AtomicWaker {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::Mutex::new(None))
+    }
+
+    pub(crate) fn register(&self, waker: &core::task::Waker) {
+        *self.0.lock().unwrap() = Some(waker.clone());
+    }
+
+    pub(crate) fn wake(&self) {
+        let waker = self.0.lock().unwrap().take();
+        waker.into_iter().for_each(core::task::Waker::wake);
+    }
+}
+
 /// A value with its cache lines to itself, so that who writes what lies beside it does not slow down
 /// who uses it. 128 bytes: processors fetch lines in pairs.
 #[repr(align(128))]

@@ -100,12 +100,12 @@ fn behaviours_of_a_batch_that_share_no_cown_run_at_the_same_time() {
     let meeting = Arc::new(Barrier::new(2));
     let mut batch = runtime.batch();
     // Both read one, too.
-    let handles = [&a, &b].map(|cown| {
+    let members = [&a, &b].map(|cown| {
         let meeting = Arc::clone(&meeting);
         batch.when((cown, read(&c)), move |_| meeting.wait().is_leader())
     });
-    batch.schedule();
-    let [one, other] = handles.map(|handle| handle.wait().unwrap());
+    let scheduled = batch.schedule();
+    let [one, other] = members.map(|member| scheduled.handle(member).wait().unwrap());
     assert!(one != other);
 }
 
@@ -121,7 +121,8 @@ fn readers_of_a_batch_join_others_and_are_joined() {
     batch.when(&log, |log| log.push(1));
     batch.when(&log, |log| log.push(2));
     let last = batch.when(read(&log), |log| log.len());
-    batch.schedule();
+    let scheduled = batch.schedule();
+    let [first, twice, last] = [first, twice, last].map(|member| scheduled.handle(member));
     let behind = look();
     assert_eq!(shelf.len(), 3, "its first two join the one before");
     // The handles of the writers are gone, so are they when they have run.
@@ -150,20 +151,18 @@ fn an_empty_batch_and_a_batch_of_one() {
     drop(runtime.batch());
     let cown = Cown::new(1);
     let mut batch = runtime.batch();
-    let handle = batch.when(&cown, |n| *n);
+    let member = batch.when(&cown, |n| *n);
     assert!(!batch.is_empty());
     assert_eq!(batch.len(), 1);
-    assert!(!handle.is_finished());
-    batch.schedule();
-    assert_eq!(handle.wait().unwrap(), 1);
+    assert_eq!(batch.schedule().handle(member).wait().unwrap(), 1);
     runtime.quiesce(Some(LONG)).unwrap();
     // Without a cown, there is nothing to wait for but the batch.
     let mut batch = runtime.batch();
-    let handles = [batch.when((), |()| 1), batch.when((), |()| 2)];
+    let members = [batch.when((), |()| 1), batch.when((), |()| 2)];
     assert_eq!(runtime.in_flight(), 2);
     assert!(runtime.quiesce(Some(Duration::from_millis(5))).is_err());
-    batch.schedule();
-    assert_eq!(handles.map(|handle| handle.wait().unwrap()), [1, 2]);
+    let scheduled = batch.schedule();
+    assert_eq!(members.map(|member| scheduled.handle(member).wait().unwrap()), [1, 2]);
 }
 
 #[test]
@@ -175,13 +174,11 @@ fn a_batch_of_thousands() {
     let mut batch = runtime.batch();
     for n in 0..MANY {
         let token = tally.token();
-        let handle = batch.when((&cowns[n % 10], &cowns[(n + 3) % 10]), move |(one, other)| {
+        batch.when((&cowns[n % 10], &cowns[(n + 3) % 10]), move |(one, other)| {
             let _token = token;
             one.0.push(n);
             other.0.push(n);
         });
-        // Handles may go before the batch is scheduled.
-        drop(handle);
     }
     assert_eq!((batch.len(), runtime.in_flight()), (MANY, MANY));
     batch.schedule();
@@ -204,7 +201,7 @@ fn a_batch_that_is_dropped_cancels_its_behaviours() {
     let (release, released) = mpsc::channel::<()>();
     runtime.when(&a, move |_| released.recv().unwrap_err());
     let mut batch = runtime.batch();
-    let handles: Vec<_> = (0..100)
+    let members: Vec<_> = (0..100)
         .map(|n| {
             let token = tally.token();
             match n % 3 {
@@ -214,19 +211,11 @@ fn a_batch_that_is_dropped_cancels_its_behaviours() {
             }
         })
         .collect();
-    let over_a_member = {
-        let token = tally.token();
-        batch.when(&handles[0], move |_| drop(token))
-    };
-    assert_eq!(tally.left(), 2 + 101);
+    assert_eq!(tally.left(), 2 + 100);
     drop(batch);
     assert_eq!(tally.left(), 2, "the closures go at once");
     assert_eq!(runtime.in_flight(), 1);
-    for handle in handles.into_iter().chain([over_a_member]) {
-        assert!(handle.is_finished());
-        assert!(!handle.cancel());
-        assert!(matches!(handle.wait(), Err(Failure::Cancelled)));
-    }
+    drop(members);
     drop(release);
     runtime.when((&a, &b), |_| ()).wait().unwrap();
     drop((a, b, runtime));
@@ -246,9 +235,10 @@ fn a_batch_keeps_the_cowns_of_its_behaviours() {
         assert_eq!(tally.left(), 1);
         assert!(weak.upgrade().is_some());
         if schedule {
-            batch.schedule();
+            let scheduled = batch.schedule();
             shelf.run_all();
-            assert_eq!((one.wait().unwrap(), other.wait().unwrap()), (5, 10));
+            let [one, other] = [one, other].map(|member| scheduled.handle(member).wait().unwrap());
+            assert_eq!((one, other), (5, 10));
         } else {
             drop(batch);
         }
@@ -258,8 +248,8 @@ fn a_batch_keeps_the_cowns_of_its_behaviours() {
 }
 
 #[test]
-fn a_member_can_be_cancelled_before_and_after_the_batch_is_scheduled() {
-    for (cancelled, after) in (0..3).flat_map(|member| [(member, false), (member, true)]) {
+fn a_member_can_be_cancelled_when_the_batch_is_scheduled() {
+    for cancelled in 0..3 {
         let (shelf, tally) = (Shelf::default(), Tally::default());
         let executor = shelf.executor();
         let log = Cown::new((Vec::new(), tally.token()));
@@ -272,19 +262,12 @@ fn a_member_can_be_cancelled_before_and_after_the_batch_is_scheduled() {
                 log.push(n);
             })
         });
+        let scheduled = batch.schedule();
+        let members = members.map(|member| scheduled.handle(member));
         let left = tally.left();
-        if after {
-            batch.schedule();
-            assert!(members[cancelled].cancel());
-            assert_eq!(tally.left(), left - 1);
-        } else {
-            assert!(members[cancelled].cancel());
-            assert_eq!(tally.left(), left - 1);
-            assert!(members[cancelled].is_finished());
-            // It is there until the batch is scheduled, though there is nothing left to run.
-            assert_eq!(batch.len(), 3);
-            batch.schedule();
-        }
+        assert!(members[cancelled].cancel());
+        assert_eq!(tally.left(), left - 1);
+        assert!(members[cancelled].is_finished());
         assert!(!members[cancelled].cancel());
         assert_eq!(shelf.len(), 1, "the places are kept");
         executor.when(&log, |(log, _)| log.push(200));
@@ -304,55 +287,6 @@ fn a_member_can_be_cancelled_before_and_after_the_batch_is_scheduled() {
 }
 
 #[test]
-fn a_member_is_cancelled_while_the_batch_is_scheduled_or_dropped() {
-    let tally = Tally::default();
-    let runtime = Runtime::with_workers(1);
-    let cown = Cown::new((0, tally.token()));
-    let mut ran = 0;
-    for round in 0..3_000 {
-        let mut batch = runtime.batch();
-        let members: Vec<_> = (0..3)
-            .map(|_| {
-                let token = tally.token();
-                batch.when(&cown, move |(n, _)| {
-                    let _token = token;
-                    *n += 1;
-                })
-            })
-            .collect();
-        let start = Barrier::new(2);
-        let won: Vec<bool> = thread::scope(|scope| {
-            let cancelling = scope.spawn(|| {
-                start.wait();
-                members.iter().map(|member| member.cancel()).collect()
-            });
-            start.wait();
-            if round % 2 == 0 {
-                batch.schedule()
-            } else {
-                drop(batch)
-            }
-            cancelling.join().unwrap()
-        });
-        for (member, won) in members.into_iter().zip(won) {
-            let outcome = member.wait_timeout(LONG).unwrap();
-            match outcome {
-                Ok(()) => {
-                    assert!(!won && round % 2 == 0);
-                    ran += 1;
-                }
-                Err(Failure::Cancelled) => assert!(won || round % 2 == 1),
-                Err(other) => panic!("{other}"),
-            }
-        }
-    }
-    assert_eq!(runtime.when(&cown, |(n, _)| *n).wait().unwrap(), ran);
-    runtime.quiesce(Some(LONG)).unwrap();
-    drop(cown);
-    tally.assert_each_dropped_once();
-}
-
-#[test]
 fn a_batch_on_a_runtime_that_has_stopped() {
     let tally = Tally::default();
     let runtime = Runtime::with_workers(1);
@@ -368,12 +302,14 @@ fn a_batch_on_a_runtime_that_has_stopped() {
     runtime.shutdown_now();
     let late = add(&mut scheduled);
     assert_eq!(scheduled.len(), 5, "what the runtime does not take is not in the batch");
-    assert!(late.iter().all(|handle| handle.is_finished()));
     assert_eq!((runtime.in_flight(), tally.left()), (10, 2 + 10));
-    scheduled.schedule();
+    let scheduled = scheduled.schedule();
     drop(dropped);
     assert_eq!((runtime.in_flight(), tally.left()), (0, 2));
-    for handle in before.into_iter().flatten().chain(late) {
+    let [before, _of_the_dropped_one] = before;
+    for handle in before.into_iter().chain(late).map(|member| scheduled.handle(member)) {
+        assert!(handle.is_finished());
+        assert!(!handle.cancel());
         assert!(matches!(handle.wait(), Err(Failure::Cancelled)));
     }
     drop(runtime);
@@ -394,9 +330,9 @@ fn a_runtime_that_drains_runs_the_batches_that_were_begun() {
     batch.when(&log, |log| log.push("begun"));
     runtime.drain();
     let late = batch.when(&log, |log| log.push("late"));
-    assert!(matches!(late.wait(), Err(Failure::Cancelled)));
     assert!(!runtime.wait_retired(Some(Duration::from_millis(10))));
-    batch.schedule();
+    let late = batch.schedule().handle(late);
+    assert!(matches!(late.wait(), Err(Failure::Cancelled)));
     runtime.shutdown();
     let pump = Pump::new();
     let log = pump.executor().when(&log, std::mem::take);
@@ -405,16 +341,72 @@ fn a_runtime_that_drains_runs_the_batches_that_were_begun() {
 }
 
 #[test]
-fn members_over_the_outcomes_of_earlier_ones() {
+fn members_give_something_to_later_ones_by_a_cown() {
+    let runtime = Runtime::with_workers(2);
+    let (cown, between) = (Cown::new(1), Cown::new(None));
+    let mut batch = runtime.batch();
+    batch.when((&cown, &between), |(n, between)| *between = Some(*n + 1));
+    let second = batch.when((&between, &cown), |(between, n)| between.take().map(|one| one + *n));
+    assert_eq!(batch.schedule().handle(second).wait().unwrap(), Some(3));
+}
+
+#[test]
+fn members_over_the_outcomes_of_behaviours_that_were_scheduled_before() {
     let runtime = Runtime::with_workers(2);
     let cown = Cown::new(1);
+    let mut first = runtime.batch();
+    let member = first.when(&cown, |n| *n + 1);
+    let member = first.schedule().handle(member);
+    let single = runtime.when(&cown, |n| *n);
+    let mut second = runtime.batch();
+    let sum = second.when((&member, read([&single]), &cown), |(member, [single], n)| {
+        Some(member.take().ok()? + single.value()? + *n)
+    });
+    assert_eq!(second.schedule().handle(sum).wait().unwrap(), Some(4));
+}
+
+/// Was this possible before the batch is scheduled, the two could wait for each other.
+#[test]
+fn a_behaviour_over_a_member_and_over_one_of_its_cowns() {
+    let runtime = Runtime::with_workers(1);
+    let cown = Cown::new(1);
     let mut batch = runtime.batch();
-    let first = batch.when(&cown, |n| *n + 1);
-    let second = batch.when((&first, &cown), |(first, n)| first.value().map(|one| one + *n));
-    let third =
-        batch.when((read([&first]), read(&second)), |([_], second)| second.value().copied());
-    batch.schedule();
-    assert_eq!(third.wait().unwrap(), Some(Some(3)));
+    let member = batch.when(&cown, |n| *n);
+    let member = batch.schedule().handle(member);
+    let over = runtime.when((&member, &cown), |(member, n)| member.value().map(|one| one + *n));
+    assert_eq!(over.wait_timeout(LONG).unwrap().unwrap(), Some(2));
+}
+
+#[test]
+fn a_member_of_another_batch_has_no_handle() {
+    let tally = Tally::default();
+    let pump = Pump::new();
+    let (mut one, mut other) = (pump.executor().batch(), pump.executor().batch());
+    let member = {
+        let token = tally.token();
+        one.when((), move |()| token)
+    };
+    let own = other.when((), |()| 1);
+    let scheduled = other.schedule();
+    let refused = panic::catch_unwind(AssertUnwindSafe(|| scheduled.handle(member))).unwrap_err();
+    let message = refused.downcast_ref::<&str>().unwrap();
+    assert!(message.contains("of another batch"), "{message}");
+    one.schedule();
+    assert_eq!(pump.run_until_idle(), 2);
+    assert_eq!(scheduled.handle(own).wait().unwrap(), 1);
+    tally.assert_each_dropped_once();
+}
+
+#[test]
+fn members_go_between_threads() {
+    fn is_sent_and_shared<T: Send + Sync>(value: T) -> T {
+        value
+    }
+    let runtime = Runtime::with_workers(1);
+    let mut batch = runtime.batch();
+    let member = is_sent_and_shared(batch.when((), |()| 1));
+    let scheduled = is_sent_and_shared(batch.schedule());
+    assert_eq!(thread::spawn(move || scheduled.handle(member).wait().unwrap()).join().unwrap(), 1);
 }
 
 #[test]
@@ -438,8 +430,9 @@ fn a_cown_that_is_named_twice_leaves_the_batch_as_it_was() {
     assert_eq!((batch.len(), runtime.in_flight()), (1, 1));
     // The same cown in several behaviours is what batches are for.
     let other = batch.when((&b, read(&a), read(&a)), |(_, a, _)| *a);
-    batch.schedule();
-    assert_eq!((one.wait().unwrap(), other.wait().unwrap()), (0, 0));
+    let scheduled = batch.schedule();
+    let [one, other] = [one, other].map(|member| scheduled.handle(member).wait().unwrap());
+    assert_eq!((one, other), (0, 0));
 }
 
 #[test]
@@ -474,9 +467,7 @@ fn batches_in_both_orders_over_many_cowns_do_not_wait_for_each_other() {
                     let mut batch = runtime.batch();
                     for n in 0..50 {
                         let index = if backwards { 49 - n } else { n };
-                        drop(batch.when(&cowns[index], move |log: &mut Vec<_>| {
-                            log.push((backwards, round));
-                        }));
+                        batch.when(&cowns[index], move |log| log.push((backwards, round)));
                     }
                     batch.schedule();
                 }
@@ -486,22 +477,4 @@ fn batches_in_both_orders_over_many_cowns_do_not_wait_for_each_other() {
     let logs = cowns.iter().map(|cown| runtime.when(cown, std::mem::take).wait().unwrap());
     let logs: Vec<Vec<(bool, i32)>> = logs.collect();
     assert!(logs.iter().all(|log| log.len() == 600 && *log == logs[0]), "one order on all cowns");
-}
-
-/// The behaviour is behind the member on the member's result, and before it on the cown.
-#[test]
-#[ignore = "the two wait for each other"]
-fn a_behaviour_over_a_member_before_the_batch_is_scheduled() {
-    let runtime = Arc::new(Runtime::with_workers(1));
-    let cown = Cown::new(1);
-    let mut batch = runtime.batch();
-    let member = batch.when(&cown, |n| *n);
-    let over = runtime.when((&member, &cown), |(member, n)| member.value().map(|one| one + *n));
-    batch.schedule();
-    let over = over.wait_timeout(Duration::from_secs(5));
-    if over.is_err() {
-        // Else the test would wait for the runtime, too.
-        std::mem::forget(runtime);
-    }
-    assert_eq!(over.expect("both wait for each other").unwrap(), Some(2));
 }

@@ -92,6 +92,21 @@ fn twice() {
 }
 
 #[test]
+fn a_pump_passes_over_what_was_cancelled() {
+    let pump = Pump::new();
+    let handles = [(); 4].map(|()| pump.executor().when((), |()| ()));
+    for cancelled in [0, 1, 3] {
+        assert!(handles[cancelled].cancel());
+    }
+    assert!(pump.run_one(), "the one that is left");
+    assert!(handles[2].is_finished());
+    assert!(!pump.run_one());
+    let handles = [(); 3].map(|()| pump.executor().when((), |()| ()));
+    assert!(handles[1].cancel());
+    assert_eq!(pump.run_until_idle(), 2);
+}
+
+#[test]
 fn what_was_refused_was_not_cancelled_by_the_handle() {
     let runtime = Runtime::with_workers(1);
     runtime.shutdown();

@@ -10,7 +10,7 @@ mod tally;
 
 use std::sync::{Arc, Mutex};
 
-use boc_core::{Access, Accessed, Batch, Cown, ExecutorRef, Handle};
+use boc_core::{Access, Accessed, Batch, Cown, ExecutorRef, Handle, Member};
 use scribble::Scribble;
 use shelf::Shelf;
 use tally::{Tally, Token};
@@ -138,7 +138,18 @@ type Last = Arc<Mutex<Option<(usize, Vec<usize>)>>>;
 
 enum Target<'a> {
     Executor(ExecutorRef),
-    Batch(&'a mut Batch),
+    /// And those of its members that are kept.
+    Batch(&'a mut Batch, &'a mut Vec<Option<Member<()>>>),
+}
+
+impl Target<'_> {
+    /// How many behaviours are there that have no handle yet.
+    fn members(&self) -> usize {
+        match self {
+            Target::Executor(_) => 0,
+            Target::Batch(_, members) => members.len(),
+        }
+    }
 }
 
 impl World {
@@ -166,9 +177,13 @@ impl World {
         if let [wanted] = behaviours {
             self.hand_in(Target::Executor(shelf.executor()), wanted);
         } else {
-            let mut batch = shelf.executor().batch();
-            behaviours.iter().for_each(|wanted| self.hand_in(Target::Batch(&mut batch), wanted));
-            batch.schedule();
+            let (mut batch, mut members) = (shelf.executor().batch(), Vec::new());
+            for wanted in behaviours {
+                self.hand_in(Target::Batch(&mut batch, &mut members), wanted);
+            }
+            let scheduled = batch.schedule();
+            let handle = |member: Option<_>| Some(scheduled.handle(member?));
+            self.handles.extend(members.into_iter().map(handle));
         }
         self.shelves.push(shelf);
         self.model.schedule(behaviours);
@@ -176,7 +191,7 @@ impl World {
 
     /// A behaviour that tells what it has seen.
     fn hand_in(&mut self, target: Target, wanted: &Wanted) {
-        let number = self.handles.len();
+        let number = self.handles.len() + target.members();
         let mut request: Vec<_> = self
             .cowns
             .iter()
@@ -200,11 +215,16 @@ impl World {
             *last.lock().unwrap() = Some((number, seen));
             values.iter_mut().filter_map(Accessed::as_mut).for_each(|value| value.0 += 1);
         };
-        let handle = match target {
-            Target::Executor(executor) => executor.when(request, body),
-            Target::Batch(batch) => batch.when(request, body),
-        };
-        self.handles.push(Some(handle).filter(|_| self.keeps));
+        match target {
+            Target::Executor(executor) => {
+                let handle = executor.when(request, body);
+                self.handles.push(Some(handle).filter(|_| self.keeps));
+            }
+            Target::Batch(batch, members) => {
+                let member = batch.when(request, body);
+                members.push(Some(member).filter(|_| self.keeps));
+            }
+        }
     }
 
     /// Runs what is ready on a shelf, as the `index`th.

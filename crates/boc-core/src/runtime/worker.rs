@@ -326,9 +326,7 @@ impl Context {
                     }
                     return Some(ready);
                 }
-                for _ in 0..SEARCH_PAUSES {
-                    sync::spin_hint();
-                }
+                (0..SEARCH_PAUSES).for_each(|_| sync::spin_hint());
             }
             self.shared.idle.park(self.index);
             if self.shared.has_work() || self.is_done() {

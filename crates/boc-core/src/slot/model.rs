@@ -7,6 +7,7 @@ use crate::{
     sync::{Arc, atomic::AtomicU32},
 };
 use Mode::{Read as R, Write as W};
+use core::cell;
 use loom::{cell::UnsafeCell, thread};
 
 /// What one behaviour asks for: cowns by number, in their order.
@@ -38,7 +39,7 @@ struct Request {
     wanted: Wanted,
     /// In one allocation, so that the order of their addresses is the same in each run.
     cowns: Arc<Vec<Cown>>,
-    slots: Vec<Slot>,
+    slots: Vec<cell::UnsafeCell<Slot>>,
     pending: AtomicU32,
     ran: AtomicU32,
 }
@@ -56,10 +57,15 @@ impl Request {
         // Never used as a pointer to a behaviour.
         let this = NonNull::from(&*request).cast();
         let slot = |(cown, mode): &(usize, Mode)| {
-            Slot::new(NonNull::from(&cowns[*cown].header), *mode, this)
+            cell::UnsafeCell::new(Slot::new(NonNull::from(&cowns[*cown].header), *mode, this))
         };
         request.slots = wanted.iter().map(slot).collect();
         request
+    }
+
+    /// They stay where they are until the threads are joined.
+    fn slots(&self) -> impl Iterator<Item = NonNull<Slot>> {
+        self.slots.iter().filter_map(|slot| NonNull::new(slot.get()))
     }
 
     fn resolve(&self, count: u32) {
@@ -77,43 +83,48 @@ impl Request {
             }
         }
         self.ran.fetch_add(1, Relaxed);
-        for slot in &self.slots {
+        for slot in self.slots() {
             // SAFETY: the request holds the cown, and `schedule` made slots of requests, which live
             // until the threads are joined.
             unsafe {
-                Slot::release(NonNull::from(slot), &mut |next| {
+                Slot::release(slot, &mut |next| {
                     next.as_ref().behaviour().cast::<Request>().as_ref().resolve(1);
                 });
+                let slot = slot.as_ref();
                 if slot.references() > 0 {
                     Header::release(slot.cown(), slot.references());
                 }
             }
         }
-        self.slots.iter().for_each(Slot::scribble);
+        // SAFETY: they were released.
+        self.slots().for_each(|slot| unsafe { Slot::scribble(slot) });
     }
 }
 
 /// As `schedule::acquire_all`, and for one behaviour over one cown to write, `schedule::acquire`.
 fn schedule(batch: &[&Request]) {
     if let [request] = batch
-        && let [slot] = &request.slots[..]
-        && slot.mode() == W
+        && let [(_, W)] = request.wanted
     {
         request.pending.store(1, Relaxed);
-        // SAFETY: the slot enters its queue once, and stays until the threads are joined.
-        if unsafe { Chain::enter_alone(NonNull::from(slot)) } {
-            request.resolve(1);
+        for slot in request.slots() {
+            // SAFETY: the slot enters its queue once, and stays until the threads are joined.
+            if unsafe { Chain::enter_alone(slot) } {
+                request.resolve(1);
+            }
         }
         return;
     }
-    let mut slots: Vec<&Slot> = batch.iter().flat_map(|request| &request.slots).collect();
-    slots.sort_by_key(|slot| slot.cown());
+    let mut slots: Vec<_> = batch.iter().flat_map(|request| request.slots()).collect();
+    // SAFETY: the slots stay until the threads are joined.
+    let cown = |slot: &NonNull<Slot>| unsafe { slot.as_ref() }.cown();
+    slots.sort_by_key(cown);
     let mut lasts = Vec::new();
-    for row in slots.chunk_by(|a, b| a.cown() == b.cown()) {
+    for row in slots.chunk_by(|a, b| cown(a) == cown(b)) {
         // SAFETY: each slot enters its queue once, and stays until the threads are joined.
         unsafe {
-            let mut chain = Chain::new(NonNull::from(row[0]));
-            row[1..].iter().for_each(|slot| chain.append(NonNull::from(*slot)));
+            let mut chain = Chain::new(row[0]);
+            row[1..].iter().for_each(|slot| chain.append(*slot));
             chain.enqueue(|slot| slot.as_ref().behaviour().cast::<Request>().as_ref().resolve(1));
             lasts.push(chain.last());
         }

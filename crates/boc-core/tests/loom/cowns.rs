@@ -1,9 +1,9 @@
 //! Reference counts of cowns, of handles to results too.
 
-use boc_core::{ExecutorRef, Pump};
+use boc_core::Pump;
 use loom::thread;
 
-use crate::model::check;
+use crate::model::{check, push_elsewhere};
 
 #[test]
 fn the_last_of_three_handles_drops_the_value() {
@@ -35,12 +35,7 @@ fn a_handle_is_cloned_while_another_one_goes() {
 fn a_value_that_was_written_is_dropped_by_another_thread() {
     check(None, |ledger| {
         let cown = ledger.log();
-        let other = {
-            let cown = cown.clone();
-            thread::spawn(move || {
-                ExecutorRef::inline().when(&cown, |log| log.push(1));
-            })
-        };
+        let other = push_elsewhere(&cown, 1, ledger.token());
         drop(cown);
         other.join().unwrap();
     });

@@ -5,9 +5,14 @@
 //! `model`. `src/PROTOCOL.md` says which test explores which claim.
 #![cfg(loom)]
 
+mod awaiting;
+mod backpressure;
 mod completion;
 mod cowns;
 mod model;
+mod promises;
 mod protocol;
 mod pump;
+mod repeating;
 mod runtime;
+mod scopes;

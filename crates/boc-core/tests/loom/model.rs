@@ -9,7 +9,10 @@ use std::{
 };
 
 use boc_core::{Cown, ExecutorRef};
-use loom::cell::UnsafeCell;
+use loom::{
+    cell::UnsafeCell,
+    thread::{self, JoinHandle},
+};
 
 /// Explores `program` in all interleavings that pre-empt a thread at most `preemptions` times
 /// (`None`: all there are).
@@ -80,6 +83,13 @@ impl Ledger {
     }
 }
 
+impl Token {
+    /// Complains if nothing orders this and what else is done to it.
+    pub(crate) fn touch(&mut self) {
+        self.watched.with_mut(|_| ());
+    }
+}
+
 impl Drop for Token {
     fn drop(&mut self) {
         self.watched.with_mut(|_| ());
@@ -93,6 +103,9 @@ pub(crate) struct Log {
     entries: UnsafeCell<Vec<u32>>,
     _token: Token,
 }
+
+// SAFETY: a shared log is only read, and the checker complains if it is written at the same time.
+unsafe impl Sync for Log {}
 
 impl Log {
     pub(crate) fn push(&mut self, entry: u32) {
@@ -110,6 +123,17 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.entries.with_mut(|_| ());
     }
+}
+
+/// Another thread, which schedules a behaviour that writes into the log and does not keep its handle.
+pub(crate) fn push_elsewhere(cown: &Cown<Log>, entry: u32, token: Token) -> JoinHandle<()> {
+    let cown = cown.clone();
+    thread::spawn(move || {
+        ExecutorRef::inline().when(&cown, move |log| {
+            log.push(entry);
+            drop(token);
+        });
+    })
 }
 
 /// What a log says after all that was scheduled over it.

@@ -6,7 +6,7 @@ use boc_core::{
 };
 use loom::thread;
 
-use crate::model::{check, entries};
+use crate::model::{check, entries, push_elsewhere};
 
 /// One thread schedules over (a, b), the other one over (b, a).
 #[test]
@@ -41,15 +41,7 @@ fn two_cowns_in_both_orders_of_the_arguments() {
 fn release_against_enqueue() {
     check(None, |ledger| {
         let cown = ledger.log();
-        let other = {
-            let (cown, token) = (cown.clone(), ledger.token());
-            thread::spawn(move || {
-                ExecutorRef::inline().when(&cown, move |log| {
-                    log.push(2);
-                    drop(token);
-                });
-            })
-        };
+        let other = push_elsewhere(&cown, 2, ledger.token());
         ExecutorRef::inline().when(&cown, |log| log.push(1));
         other.join().unwrap();
         let mut both = entries(&cown);
@@ -62,12 +54,7 @@ fn release_against_enqueue() {
 fn three_behaviours_in_a_row_keep_the_order_of_their_thread() {
     check(3, |ledger| {
         let cown = ledger.log();
-        let other = {
-            let cown = cown.clone();
-            thread::spawn(move || {
-                ExecutorRef::inline().when(&cown, |log| log.push(3));
-            })
-        };
+        let other = push_elsewhere(&cown, 3, ledger.token());
         let executor = ExecutorRef::inline();
         executor.when(&cown, |log| log.push(1));
         executor.when(&cown, |log| log.push(2));
@@ -134,12 +121,7 @@ fn a_request_of_three_cowns_against_single_ones() {
 fn a_behaviour_that_schedules_over_its_own_cowns() {
     check(3, |ledger| {
         let [a, b] = ledger.logs();
-        let other = {
-            let b = b.clone();
-            thread::spawn(move || {
-                ExecutorRef::inline().when(&b, |log| log.push(3));
-            })
-        };
+        let other = push_elsewhere(&b, 3, ledger.token());
         let (inner_a, inner_b) = (a.clone(), b.clone());
         ExecutorRef::inline().when((&a, &b), move |(a, b)| {
             ExecutorRef::inline().when((&inner_b, &inner_a), |(b, a)| {
@@ -184,12 +166,7 @@ fn the_last_handle_goes_while_a_behaviour_waits() {
 fn a_claim_given_up_against_granted() {
     check(3, |ledger| {
         let cown = ledger.log();
-        let other = {
-            let cown = cown.clone();
-            thread::spawn(move || {
-                ExecutorRef::inline().when(&cown, |log| log.push(1));
-            })
-        };
+        let other = push_elsewhere(&cown, 1, ledger.token());
         // SAFETY: the cown is alive.
         drop(unsafe { raw::claim(&[Access::from(&cown)]) }.unwrap());
         other.join().unwrap();
@@ -201,12 +178,7 @@ fn a_claim_given_up_against_granted() {
 fn a_claim_holds_the_cowns_until_it_is_dropped() {
     check(3, |ledger| {
         let cown = ledger.log();
-        let other = {
-            let cown = cown.clone();
-            thread::spawn(move || {
-                ExecutorRef::inline().when(&cown, |log| log.push(1));
-            })
-        };
+        let other = push_elsewhere(&cown, 1, ledger.token());
         // SAFETY: the cown is alive.
         let claim = unsafe { raw::claim(&[Access::from(&cown)]) }.unwrap();
         assert!(claim.wait(None));
@@ -223,12 +195,7 @@ fn a_claim_holds_the_cowns_until_it_is_dropped() {
 fn a_cown_named_twice_against_another_behaviour() {
     check(3, |ledger| {
         let cown = ledger.log();
-        let other = {
-            let cown = cown.clone();
-            thread::spawn(move || {
-                ExecutorRef::inline().when(&cown, |log| log.push(1));
-            })
-        };
+        let other = push_elsewhere(&cown, 1, ledger.token());
         let token = ledger.token();
         assert!(ExecutorRef::inline().try_when((&cown, &cown), move |_| drop(token)).is_err());
         other.join().unwrap();

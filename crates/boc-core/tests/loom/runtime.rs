@@ -17,7 +17,7 @@ fn worker(runtime: &Arc<Runtime>) -> thread::JoinHandle<()> {
 
 /// Makes a thread a worker of the runtime, and waits until it is about to sleep: a runtime without
 /// workers would end at once when it is told to. How that comes about is not explored.
-fn started_worker(runtime: &Arc<Runtime>) -> thread::JoinHandle<()> {
+pub(crate) fn started_worker(runtime: &Arc<Runtime>) -> thread::JoinHandle<()> {
     struct Tell(Option<Arc<Signal>>);
     impl Host for Tell {
         fn park(&mut self, wait: &mut dyn FnMut()) {
@@ -37,15 +37,31 @@ fn started_worker(runtime: &Arc<Runtime>) -> thread::JoinHandle<()> {
 }
 
 /// Schedules a behaviour that writes into the log.
-fn write(executor: &ExecutorRef, cown: &Cown<Log>, token: Token, entry: u32) -> Handle<()> {
+pub(crate) fn write(
+    executor: &ExecutorRef,
+    cown: &Cown<Log>,
+    token: Token,
+    entry: u32,
+) -> Handle<()> {
     executor.when(cown, move |log| {
         log.push(entry);
         drop(token);
     })
 }
 
+/// The same on another thread.
+fn write_elsewhere(
+    executor: &ExecutorRef,
+    cown: &Cown<Log>,
+    token: Token,
+    entry: u32,
+) -> thread::JoinHandle<Handle<()>> {
+    let (executor, cown) = (executor.clone(), cown.clone());
+    thread::spawn(move || write(&executor, &cown, token, entry))
+}
+
 /// Whether the behaviour ran; it has to be over.
-fn ran(handle: Handle<()>) -> bool {
+pub(crate) fn ran(handle: Handle<()>) -> bool {
     assert!(handle.is_finished());
     match handle.wait() {
         Ok(()) => true,
@@ -118,11 +134,7 @@ fn scheduling_against_shutdown() {
         let runtime = runtime(1);
         let worker = started_worker(&runtime);
         let cown = ledger.log();
-        let other = {
-            let (executor, cown) = (runtime.executor().clone(), cown.clone());
-            let token = ledger.token();
-            thread::spawn(move || write(&executor, &cown, token, 2))
-        };
+        let other = write_elsewhere(runtime.executor(), &cown, ledger.token(), 2);
         let early = write(runtime.executor(), &cown, ledger.token(), 1);
         runtime.shutdown();
         assert!(ran(early), "what was scheduled before runs");
@@ -139,11 +151,7 @@ fn scheduling_against_shutdown_now() {
         let runtime = runtime(1);
         let worker = started_worker(&runtime);
         let cown = ledger.log();
-        let other = {
-            let (executor, cown) = (runtime.executor().clone(), cown.clone());
-            let token = ledger.token();
-            thread::spawn(move || write(&executor, &cown, token, 2))
-        };
+        let other = write_elsewhere(runtime.executor(), &cown, ledger.token(), 2);
         let early = write(runtime.executor(), &cown, ledger.token(), 1);
         runtime.shutdown_now();
         worker.join().unwrap();
@@ -273,10 +281,7 @@ fn a_cown_shared_with_another_executor_against_shutdown() {
         let runtime = runtime(1);
         let worker = started_worker(&runtime);
         let cown = ledger.log();
-        let other = {
-            let (cown, token) = (cown.clone(), ledger.token());
-            thread::spawn(move || write(&ExecutorRef::inline(), &cown, token, 2))
-        };
+        let other = write_elsewhere(&ExecutorRef::inline(), &cown, ledger.token(), 2);
         let handle = write(runtime.executor(), &cown, ledger.token(), 1);
         runtime.shutdown();
         assert!(ran(handle));
@@ -294,10 +299,7 @@ fn a_cown_shared_with_another_executor_against_shutdown_now() {
     check(2, |ledger| {
         let runtime = runtime(1);
         let cown = ledger.log();
-        let other = {
-            let (cown, token) = (cown.clone(), ledger.token());
-            thread::spawn(move || write(&ExecutorRef::inline(), &cown, token, 2))
-        };
+        let other = write_elsewhere(&ExecutorRef::inline(), &cown, ledger.token(), 2);
         let handle = write(runtime.executor(), &cown, ledger.token(), 1);
         runtime.shutdown_now();
         drop(runtime);
@@ -314,15 +316,8 @@ fn scheduling_behind_another_executor_against_the_end() {
     check(2, |ledger| {
         let runtime = runtime(1);
         let cown = ledger.log();
-        let holder = {
-            let (cown, token) = (cown.clone(), ledger.token());
-            thread::spawn(move || write(&ExecutorRef::inline(), &cown, token, 2))
-        };
-        let scheduler = {
-            let (executor, cown) = (runtime.executor().clone(), cown.clone());
-            let token = ledger.token();
-            thread::spawn(move || write(&executor, &cown, token, 1))
-        };
+        let holder = write_elsewhere(&ExecutorRef::inline(), &cown, ledger.token(), 2);
+        let scheduler = write_elsewhere(runtime.executor(), &cown, ledger.token(), 1);
         drop(runtime);
         // Each may be behind the other.
         let (held, late) = (holder.join().unwrap(), scheduler.join().unwrap());

@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use boc_core::{
-    Cown, Handle,
+    Cown, Member,
     explore::{Explorer, Strategy, World, yield_now},
     read,
 };
@@ -34,22 +34,27 @@ impl Drop for Counted {
 fn an_abandoned_batch_leaks_nothing() {
     fn fill(world: &World, cowns: &[Cown<Counted>; 2], live: &Arc<AtomicUsize>) {
         let mut batch = world.executor().batch();
-        let mut handles: Vec<Handle<Counted>> = Vec::new();
+        let mut members: Vec<Member<Counted>> = Vec::new();
         for index in 0..4 {
             let captured = Counted::new(live);
             let body = move |_: &mut Counted| {
                 yield_now();
                 captured
             };
-            handles.push(batch.when(&cowns[index % 2], body));
+            members.push(batch.when(&cowns[index % 2], body));
             let captured = Counted::new(live);
-            drop(batch.when((read(cowns), &handles[index]), move |_| drop(captured)));
-            if index == 2 {
-                handles[0].cancel();
-            }
+            batch.when(read(cowns), move |_| drop(captured));
             yield_now();
         }
-        batch.schedule();
+        let scheduled = batch.schedule();
+        for (index, member) in members.into_iter().enumerate() {
+            let member = scheduled.handle(member);
+            let captured = Counted::new(live);
+            world.when((read(cowns), &member), move |_| drop(captured));
+            if index == 1 {
+                member.cancel();
+            }
+        }
         yield_now();
     }
     let mut failures = 0;

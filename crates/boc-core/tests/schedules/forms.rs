@@ -1,7 +1,8 @@
 //! The forms in which one and the same request can be written.
 
 use boc_core::{
-    Access, Accessed, Acquired, Batch, Cown, DuplicateCown, Handle, Outcome, Request, acquire, read,
+    Access, Accessed, Acquired, Batch, Cown, DuplicateCown, Handle, Member, Outcome, Request,
+    acquire, read,
 };
 
 use crate::{
@@ -102,7 +103,14 @@ impl<'a, A: Look<'a>, B: Look<'a>> Look<'a> for (A, B) {
     }
 }
 
-type Answer = Result<Option<Handle<Given>>, DuplicateCown>;
+/// What scheduling returns.
+pub(crate) enum Got {
+    Handle(Handle<Given>),
+    Member(Member<Given>),
+    Nothing,
+}
+
+type Answer = Result<Got, DuplicateCown>;
 
 /// Schedules `work` over these cowns and results, in one of the forms that there are for them.
 pub(crate) fn hand_in(
@@ -228,12 +236,14 @@ impl Place<'_, '_> {
     {
         let Self { play, how, work } = self;
         match how {
-            How::When => play.world.try_when(request, move |held| work.run(held)).map(Some),
-            How::Batch(batch) => batch.try_when(request, move |held| work.run(held)).map(Some),
+            How::When => play.world.try_when(request, move |held| work.run(held)).map(Got::Handle),
+            How::Batch(batch) => {
+                batch.try_when(request, move |held| work.run(held)).map(Got::Member)
+            }
             How::Detached => {
                 let body = move |held: Q::Held<'_>| drop(work.run(held));
                 play.world.executor().when_detached(request, body);
-                Ok(None)
+                Ok(Got::Nothing)
             }
         }
     }

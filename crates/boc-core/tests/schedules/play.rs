@@ -13,12 +13,12 @@ use std::{
 };
 
 use boc_core::{
-    Cown, DuplicateCown, Failure, Handle,
+    Cown, DuplicateCown, Failure, Handle, Member, Scheduled,
     explore::{World, yield_now},
 };
 
 use crate::{
-    forms::{self, How, Look},
+    forms::{self, Got, How, Look},
     model::{Ending, Id, Mode},
     scene::{Scene, Ticket, lock},
     values::{Ask, Given, Seen, Shared, Value},
@@ -29,6 +29,38 @@ pub(crate) struct Promise {
     pub(crate) id: Id,
     pub(crate) handle: Handle<Given>,
     closure: usize,
+}
+
+/// A behaviour in a batch that has not been scheduled.
+pub(crate) struct Added {
+    pub(crate) id: Id,
+    member: Member<Given>,
+    pub(crate) closure: usize,
+}
+
+impl Added {
+    pub(crate) fn promise(self, scheduled: Scheduled) -> Promise {
+        Promise { id: self.id, handle: scheduled.handle(self.member), closure: self.closure }
+    }
+}
+
+/// A behaviour that was handed in: the handle is there, or is still to come, or there is none.
+pub(crate) struct Put {
+    id: Id,
+    got: Got,
+    closure: usize,
+}
+
+impl Put {
+    fn promise(self) -> Promise {
+        let Got::Handle(handle) = self.got else { panic!("it was not scheduled with a handle") };
+        Promise { id: self.id, handle, closure: self.closure }
+    }
+
+    pub(crate) fn added(self) -> Added {
+        let Got::Member(member) = self.got else { panic!("it was not added to a batch") };
+        Added { id: self.id, member, closure: self.closure }
+    }
 }
 
 /// What a body may return.
@@ -170,8 +202,8 @@ impl Play {
         results: &[&Promise],
         body: impl FnOnce(&Inside, &mut [Seen<'_>]) -> N + Send + 'static,
     ) -> Promise {
-        let promise = self.put(How::When, cowns, results, Mode::Write, body);
-        promise.expect("no cown is named twice").expect("it is not detached")
+        let put = self.put(How::When, cowns, results, Mode::Write, body);
+        put.expect("no cown is named twice").promise()
     }
 
     /// A behaviour that only reads the results.
@@ -181,8 +213,8 @@ impl Play {
         results: &[&Promise],
         body: impl FnOnce(&Inside, &mut [Seen<'_>]) -> N + Send + 'static,
     ) -> Promise {
-        let promise = self.put(How::When, cowns, results, Mode::Read, body);
-        promise.expect("no cown is named twice").expect("it is not detached")
+        let put = self.put(How::When, cowns, results, Mode::Read, body);
+        put.expect("no cown is named twice").promise()
     }
 
     /// A behaviour whose request may be refused; `None` if it was.
@@ -191,7 +223,7 @@ impl Play {
         cowns: &[Ask<'_>],
         body: impl FnOnce(&Inside, &mut [Seen<'_>]) -> N + Send + 'static,
     ) -> Option<Promise> {
-        self.put(How::When, cowns, &[], Mode::Write, body).ok().flatten()
+        self.put(How::When, cowns, &[], Mode::Write, body).ok().map(Put::promise)
     }
 
     pub(crate) fn detached(
@@ -200,7 +232,8 @@ impl Play {
         results: &[&Promise],
         body: impl FnOnce(&Inside, &mut [Seen<'_>]) + Send + 'static,
     ) {
-        self.put(How::Detached, cowns, results, Mode::Write, body).expect("no cown is named twice");
+        let put = self.put(How::Detached, cowns, results, Mode::Write, body);
+        assert!(put.is_ok(), "no cown is named twice");
     }
 
     pub(crate) fn put<N: Nested>(
@@ -210,7 +243,7 @@ impl Play {
         results: &[&Promise],
         results_mode: Mode,
         body: impl FnOnce(&Inside, &mut [Seen<'_>]) -> N + Send + 'static,
-    ) -> Result<Option<Promise>, DuplicateCown> {
+    ) -> Result<Put, DuplicateCown> {
         let mut cowns = cowns.to_vec();
         if self.one_in(3) {
             // There are forms for this order only.
@@ -240,7 +273,7 @@ impl Play {
         } else {
             model.schedule(id);
         }
-        Ok(answer?.map(|handle| Promise { id, handle, closure }))
+        Ok(Put { id, got: answer?, closure })
     }
 
     pub(crate) fn cancel(&self, promise: &Promise) -> bool {
@@ -250,11 +283,18 @@ impl Play {
         if in_time != expected {
             self.scene.complain(format!("`cancel` of {} says {in_time}", promise.id));
         }
-        if in_time && self.scene.dropped(promise.closure) == 0 {
-            self.scene.complain(format!("{} is cancelled and its closure not gone", promise.id));
+        if in_time {
+            self.assert_gone(promise.id, promise.closure);
         }
         self.look(promise);
         in_time
+    }
+
+    /// The behaviour has just been cancelled.
+    pub(crate) fn assert_gone(&self, id: Id, closure: usize) {
+        if self.scene.dropped(closure) == 0 {
+            self.scene.complain(format!("{id} is cancelled and its closure not gone"));
+        }
     }
 
     /// Looks whether a behaviour has ended.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    play::{Inside, Play, Promise, act},
+    play::{Inside, Play, act},
     values::{
         Ask::{R, W},
         Seen, Shared,
@@ -129,11 +129,11 @@ pub(crate) fn write_read_read_write(play: &Play) {
 }
 
 /// Batches over the same cowns in different orders; some are given up, some made inside of a
-/// behaviour, some have behaviours over the results of their own.
+/// behaviour, some have behaviours over the results of others.
 pub(crate) fn batches_against_batches(play: &Play) {
     fn one(play: &Play, cowns: &[Shared], depth: usize) {
+        let before = play.one_in(3).then(|| play.when(&play.some(cowns, 2), act));
         let mut batch = play.batch();
-        let mut promises: Vec<Promise> = Vec::new();
         for _ in 0..play.draw(5) {
             let asks = play.some(cowns, 3);
             let more = if depth > 0 && play.one_in(4) { Some(cowns.to_vec()) } else { None };
@@ -143,14 +143,15 @@ pub(crate) fn batches_against_batches(play: &Play) {
                     one(inside, &cowns, depth - 1);
                 }
             };
-            let before = promises.last().filter(|_| play.one_in(4));
-            promises.extend(batch.over(&asks, before.as_slice(), body));
+            let before = before.as_ref().filter(|_| play.one_in(2));
+            batch.over(&asks, before.as_slice(), body);
         }
+        if play.one_in(8) {
+            return;
+        }
+        let promises = batch.schedule();
         if let Some(promise) = promises.last().filter(|_| play.one_in(5)) {
             play.cancel(promise);
-        }
-        if !play.one_in(8) {
-            batch.schedule();
         }
         promises.iter().for_each(|promise| play.look(promise));
     }

@@ -153,18 +153,18 @@ fn odds_and_ends(play: &Play, program: &Arc<Program>, mut asks: Vec<Ask<'_>>) {
 
 fn batch(play: &Play, program: &Arc<Program>, depth: usize) -> Vec<Promise> {
     let mut batch = play.batch();
-    let mut promises: Vec<Promise> = Vec::new();
     for _ in 0..1 + play.draw(4) {
-        let results = promises.last().filter(|_| play.one_in(4));
-        let from = results.iter().map(|promise| promise.id).collect();
+        let other = program.any(play).filter(|_| play.one_in(3));
+        let from = other.iter().map(|promise| promise.id).collect();
         let asks = play.some(&program.cowns, 3);
-        promises.extend(batch.over(&asks, results.as_slice(), over(program, depth, from)));
+        batch.over(&asks, other.as_deref().as_slice(), over(program, depth, from));
     }
+    if play.one_in(10) {
+        return Vec::new();
+    }
+    let promises = batch.schedule();
     if let Some(promise) = promises.last().filter(|_| play.one_in(6)) {
         play.cancel(promise);
-    }
-    if !play.one_in(10) {
-        batch.schedule();
     }
     promises
 }

@@ -89,10 +89,10 @@ pub(crate) fn zero_cowns(play: &Play) {
             0 => play.detached(&[], &[], act),
             1 => {
                 let mut batch = play.batch();
-                promises.push(batch.when(&[], act));
-                batch.schedule();
+                batch.when(&[], act);
+                promises.extend(batch.schedule());
             }
-            2 => play.batch().schedule(),
+            2 => assert!(play.batch().schedule().is_empty()),
             _ => promises.push(play.when(&[], |inside, _| {
                 inside.act();
                 inside.when(&[], act)

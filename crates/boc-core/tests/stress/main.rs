@@ -11,7 +11,7 @@
 //! - that what was cancelled never ran, and all else did;
 //! - that nothing was lost, done twice or left behind.
 //!
-//! A failure names its seed. `BOC_SEED=<seed>` repeats that program over and over, since the
+//! A failure names its seed. `BOC_STRESS_SEED=<seed>` repeats that program over and over, since the
 //! interleaving is not drawn from the seed; `BOC_STRESS_SECONDS` says for how long (default: 3).
 //!
 //! What the checks share between threads is counted with `Relaxed`, so that they bring no order
@@ -56,7 +56,7 @@ static FAILED: AtomicBool = AtomicBool::new(false);
 fn random_programs_hold_what_the_model_promises() {
     let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
     let seconds = number("BOC_STRESS_SECONDS").unwrap_or(3);
-    let fixed = number("BOC_SEED");
+    let fixed = number("BOC_STRESS_SEED");
     let first = fixed.unwrap_or_else(|| fastrand::u64(..));
     set_unobserved_panic_hook(|_| ());
     let usual = panic::take_hook();
@@ -76,7 +76,7 @@ fn random_programs_hold_what_the_model_promises() {
         match panic::catch_unwind(|| round(seed)) {
             Ok(more) => seen.add(&more),
             Err(failure) => {
-                eprintln!("to repeat this program: BOC_SEED={seed}");
+                eprintln!("to repeat this program: BOC_STRESS_SEED={seed}");
                 panic::resume_unwind(failure);
             }
         }
@@ -133,7 +133,8 @@ fn watch(current: Arc<Mutex<(u64, Instant)>>) {
             let (seed, since) = *current.lock().unwrap();
             if since.elapsed() > STUCK {
                 // Not by a macro: what those print is kept until the test ends.
-                let _ = writeln!(io::stderr(), "stuck; to repeat this program: BOC_SEED={seed}");
+                let _ =
+                    writeln!(io::stderr(), "stuck; to repeat this program: BOC_STRESS_SEED={seed}");
                 process::abort();
             }
         }

@@ -8,7 +8,8 @@ use std::{
 };
 
 use boc_core::{
-    Access, Accessed, Batch, Cown, ExecutorRef, Failure, Handle, Outcome, Request, WeakCown,
+    Access, Accessed, Batch, Cown, ExecutorRef, Failure, Handle, Member, Outcome, Request,
+    WeakCown,
     raw::{self, Mode},
     read,
 };
@@ -83,6 +84,10 @@ struct Kept {
 }
 
 impl Kept {
+    fn new(handle: Handle<usize>, record: usize) -> Self {
+        Self { handle: Arc::new(handle), record, shared: false }
+    }
+
     /// For somebody else.
     fn share(&mut self, world: &World) -> Self {
         self.shared = true;
@@ -111,22 +116,36 @@ fn accesses(named: &Named) -> Vec<Access<'_, Cown<Value>>> {
 }
 
 /// Where a behaviour is scheduled.
-enum Target<'a> {
-    Executor(&'a ExecutorRef),
-    Batch(&'a mut Batch),
-}
+trait Target {
+    type Given;
 
-impl Target<'_> {
-    fn when<Q, F, R>(self, request: Q, body: F) -> Handle<R>
+    fn when<Q, F>(self, request: Q, body: F) -> Self::Given
     where
         Q: Request,
-        F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
-        R: Send + 'static,
+        F: for<'a> FnOnce(Q::Held<'a>) -> usize + Send + 'static;
+}
+
+impl Target for &ExecutorRef {
+    type Given = Handle<usize>;
+
+    fn when<Q, F>(self, request: Q, body: F) -> Handle<usize>
+    where
+        Q: Request,
+        F: for<'a> FnOnce(Q::Held<'a>) -> usize + Send + 'static,
     {
-        match self {
-            Target::Executor(executor) => executor.when(request, body),
-            Target::Batch(batch) => batch.when(request, body),
-        }
+        ExecutorRef::when(self, request, body)
+    }
+}
+
+impl Target for &mut Batch {
+    type Given = Member<usize>;
+
+    fn when<Q, F>(self, request: Q, body: F) -> Member<usize>
+    where
+        Q: Request,
+        F: for<'a> FnOnce(Q::Held<'a>) -> usize + Send + 'static,
+    {
+        Batch::when(self, request, body)
     }
 }
 
@@ -233,31 +252,32 @@ impl<'a> Strand<'a> {
     /// Schedules a behaviour over these cowns.
     fn over(&mut self, named: &Named, errand: Errand) -> Option<Kept> {
         let ticket = self.world().ticket()?;
-        self.place(ticket.record);
+        let record = ticket.record;
+        self.place(record);
         let which = self.rng.usize(..self.plan.executors.len());
-        let target = Target::Executor(&self.plan.executors[which]);
-        let result = if self.rng.bool() { self.kept.last().cloned() } else { None };
-        Some(self.hand_in(target, which, ticket, named, result, errand))
+        let target = &self.plan.executors[which];
+        let handle = self.hand_in(target, which, ticket, named, errand);
+        Some(Kept::new(handle, record))
     }
 
     /// Hands a behaviour to an executor or a batch, over some cowns and sometimes a result.
-    fn hand_in(
+    fn hand_in<T: Target>(
         &mut self,
-        target: Target,
+        target: T,
         which: usize,
         mut ticket: Ticket,
         named: &Named,
-        result: Option<Kept>,
         errand: Errand,
-    ) -> Kept {
+    ) -> T::Given {
         let record = ticket.record;
+        let result = if self.rng.bool() { self.kept.last().cloned() } else { None };
         ticket.enter(named.iter().map(|(known, _)| known.index));
         self.world().records[record].executor.store(which + 1, Relaxed);
         self.world().scheduled[which].fetch_add(1, Relaxed);
         let body = self.body(ticket, errand);
         let accesses = accesses(named);
         let (plan, takes) = (Arc::clone(self.plan), self.rng.bool());
-        let handle = match result {
+        match result {
             None => target.when(accesses, move |mut values| body(&mut values)),
             Some(Kept { handle, record, .. }) if self.rng.bool() => {
                 target.when((accesses, read(&*handle)), move |(mut values, outcome)| {
@@ -275,8 +295,7 @@ impl<'a> Strand<'a> {
                     body(&mut values)
                 })
             }
-        };
-        Kept { handle: Arc::new(handle), record, shared: false }
+        }
     }
 
     /// What a behaviour does.
@@ -329,46 +348,36 @@ impl<'a> Strand<'a> {
         let few = self.rng.usize(1..=3);
         let mut few = self.rng.choose_multiple(self.plan.cowns.iter().cloned(), few);
         few.extend(self.upgraded().filter(|known| known.index >= self.plan.cowns.len()));
-        let mut members: Vec<Kept> = Vec::new();
+        let mut members = Vec::new();
         for _ in 0..self.rng.usize(2..=4) {
             let Some(ticket) = self.world().ticket() else { break };
-            self.world().records[ticket.record].batch.store(batch_number, Relaxed);
+            let record = ticket.record;
+            self.world().records[record].batch.store(batch_number, Relaxed);
             let named = self.request(&few);
             let errand = self.errand();
-            // Only a member, or what was scheduled before all of them.
-            let before = if self.rng.bool() { members.last() } else { self.kept.last() };
-            let result = before.cloned().filter(|_| self.rng.bool());
-            let target = Target::Batch(&mut batch);
-            members.push(self.hand_in(target, which, ticket, &named, result, errand));
+            members.push((self.hand_in(&mut batch, which, ticket, &named, errand), record));
             if self.is_one_in(8) {
                 // Comes before the batch, as it is scheduled before.
-                let mut errand = self.errand();
-                if let Some(member) = self.rng.choice(&mut members) {
-                    errand.cancel = Some(member.share(&self.plan.world));
-                }
+                let errand = self.errand();
                 let named = self.request(&few);
                 self.over(&named, errand);
-            }
-            if self.is_one_in(8)
-                && let Some(member) = self.rng.choice(&members)
-            {
-                self.plan.cancel(member);
             }
         }
         if self.is_one_in(4) {
             let records = &self.world().records;
-            members.iter().for_each(|kept| records[kept.record].unscheduled.store(true, Relaxed));
+            members
+                .iter()
+                .for_each(|(_, record)| records[*record].unscheduled.store(true, Relaxed));
             drop(batch);
-            // Somebody else may just be about to cancel them.
-            for member in members.iter().filter(|member| !member.shared) {
-                assert!(member.handle.is_finished());
-                assert_eq!(records[member.record].dropped.load(Relaxed), 1);
+            for (_, record) in members {
+                assert_eq!(records[record].dropped.load(Relaxed), 1);
             }
         } else {
-            members.iter().for_each(|kept| self.place(kept.record));
-            batch.schedule();
+            members.iter().for_each(|(_, record)| self.place(*record));
+            let scheduled = batch.schedule();
+            let kept = |(member, record)| Kept::new(scheduled.handle(member), record);
+            self.kept.extend(members.into_iter().map(kept));
         }
-        self.kept.extend(members);
     }
 
     fn cancel_one(&mut self) {
@@ -465,7 +474,10 @@ impl<'a> Strand<'a> {
         let handle = if self.rng.bool() {
             executor.try_when(accesses(&named), body)
         } else {
-            executor.batch().try_when(accesses(&named), body)
+            let mut batch = executor.batch();
+            let member = batch.try_when(accesses(&named), body);
+            let scheduled = batch.schedule();
+            member.map(|member| scheduled.handle(member))
         };
         if let Ok(handle) = handle {
             // An executor that takes nothing any more does not look at the request.
