@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use core::{fmt, ptr::NonNull};
 
+#[cfg(feature = "std")]
+use crate::runtime::observe;
 use crate::{
     behaviour::Behaviour,
     conclusion,
@@ -14,7 +16,7 @@ use crate::{
     outcome::Outcome,
     raw::ResultCown,
     request::Request,
-    schedule::{self, DuplicateCown},
+    schedule::{self, DuplicateCown, Entry},
     slot::Slot,
 };
 
@@ -158,6 +160,7 @@ impl Batch {
     ///
     /// [`DuplicateCown`] if a cown is named twice in the request, and not only to be read. Nothing was
     /// added, and `body` was dropped.
+    #[track_caller]
     pub fn try_when<Q, F, R>(&mut self, request: Q, body: F) -> Result<Member<R>, DuplicateCown>
     where
         Q: Request,
@@ -166,7 +169,8 @@ impl Batch {
     {
         // First, so that nothing can fail once the behaviour is there.
         self.behaviours.reserve(1);
-        let (prepared, result) = schedule::prepare_request(&self.executor, &request, body);
+        let (prepared, result) =
+            schedule::prepare_request(&self.executor, &request, body, Entry::WithBatch);
         // SAFETY: it has entered no queue.
         unsafe { prepared.in_order(|_| ())? };
         if prepared.accepted {
@@ -185,6 +189,12 @@ impl Batch {
         // cowns is made before the behaviours can be gone.
         unsafe {
             let cowns: Vec<_> = behaviours.iter().copied().flat_map(|one| cowns(one)).collect();
+            #[cfg(feature = "std")]
+            for one in &behaviours {
+                if !one.as_ref().executor.is_that_of(&self.executor) {
+                    observe::entering(*one);
+                }
+            }
             schedule::acquire_all(&behaviours);
             cowns.into_iter().for_each(|cown| conclusion::drop_references(cown, 1));
         }

@@ -405,11 +405,31 @@ impl Behaviour {
     /// called since it was scheduled.
     #[must_use]
     pub(crate) unsafe fn invoke(this: NonNull<Behaviour>) -> Next {
+        // SAFETY: passed on to the caller.
+        unsafe { Behaviour::invoke_between(this, || |_| ()) }
+    }
+
+    /// [`Behaviour::invoke`], which calls `before` when the closure is going to be called, and what that
+    /// gives when it has been: with whether it is to be called again.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Behaviour::invoke`].
+    #[must_use]
+    pub(crate) unsafe fn invoke_between<A: FnOnce(bool)>(
+        this: NonNull<Behaviour>,
+        before: impl FnOnce() -> A,
+    ) -> Next {
         // SAFETY: the vtable is that of the frame's type.
         unsafe {
             match Behaviour::claim(this) {
-                Ok(()) if (this.as_ref().vtable.invoke)(this) => Next::Again,
-                Ok(()) | Err(true) => Next::Conclude,
+                Ok(()) => {
+                    let after = before();
+                    let again = (this.as_ref().vtable.invoke)(this);
+                    after(again);
+                    if again { Next::Again } else { Next::Conclude }
+                }
+                Err(true) => Next::Conclude,
                 Err(false) => Next::Nothing,
             }
         }

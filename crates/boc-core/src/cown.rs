@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use core::{cell::UnsafeCell, fmt, marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
 
+#[cfg(feature = "std")]
+use crate::census;
 use crate::{
     burial,
     readers::Readers,
@@ -238,6 +240,8 @@ impl<T> Unpin for Cown<T> {}
 impl<T: Send + 'static> Cown<T> {
     /// A new cown that nobody holds.
     pub fn new(value: T) -> Self {
+        #[cfg(feature = "std")]
+        census::make();
         let body = Box::new(Body {
             header: Header::new(core::ptr::null_mut(), 1, const { &boxed::<T>() }),
             value: UnsafeCell::new(value),
@@ -251,6 +255,8 @@ impl<T: Send + 'static> Cown<T> {
 const fn boxed<T>() -> VTable {
     VTable {
         drop_value: |header| {
+            #[cfg(feature = "std")]
+            census::destroy();
             // SAFETY: `header` is the first field of a `Body<T>`, whose value is there and nobody
             // else's.
             unsafe { (*header.cast::<Body<T>>().as_ptr()).value.get().drop_in_place() };

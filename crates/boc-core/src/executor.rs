@@ -143,6 +143,18 @@ pub(crate) struct VTable {
     pub(crate) end: unsafe fn(NonNull<Head>),
     /// [`Executor::execute`]. If that panics, the behaviour was taken, or cancelled by being dropped.
     pub(crate) execute: unsafe fn(NonNull<Head>, Ready) -> Result<(), Ready>,
+    /// Of a head that `begin` gave: how a runtime that observes its behaviours gets at this one.
+    pub(crate) watched: Option<unsafe fn(NonNull<Head>) -> Option<Watched>>,
+}
+
+/// A behaviour that is observed.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "std"), allow(dead_code))]
+pub(crate) struct Watched {
+    /// What the runtime knows it by.
+    pub(crate) ticket: NonNull<Head>,
+    /// The executor for what the behaviour schedules: the runtime, or a scope of it.
+    pub(crate) lender: Seat,
 }
 
 /// A behaviour's tie to its executor, between `begin` and `end`.
@@ -159,6 +171,7 @@ impl Seat {
             begin: |_| None,
             end: |_| (),
             execute: |_, ready| Err(ready),
+            watched: None,
         });
         Self(NonNull::from(&NOBODY))
     }
@@ -168,8 +181,20 @@ impl Seat {
         Self(executor.0)
     }
 
+    /// The seat of behaviours of the executor with this head, likewise.
+    pub(crate) fn at(executor: NonNull<Head>) -> Self {
+        Self(executor)
+    }
+
     pub(crate) fn is_that_of(self, executor: &ExecutorRef) -> bool {
         self.0 == executor.0
+    }
+
+    /// The behaviour as one that is observed, if it is.
+    pub(crate) fn watched(self) -> Option<Watched> {
+        let watched = self.vtable().watched?;
+        // SAFETY: between `begin` and `end` the executor, and what it knows of the behaviour, is alive.
+        unsafe { watched(self.0) }
     }
 
     /// The executor, for as long as a behaviour on it has not ended.
@@ -281,6 +306,7 @@ impl ExecutorRef {
                 ready.run();
                 Ok(())
             },
+            watched: None,
         });
         Self(NonNull::from(&INLINE))
     }
@@ -313,6 +339,7 @@ mod arc {
             begin: begin::<E>,
             end: end::<E>,
             execute: execute::<E>,
+            watched: None,
         }
     }
 

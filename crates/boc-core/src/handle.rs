@@ -80,6 +80,7 @@ impl<R: Send + 'static> Handle<R> {
     /// ```
     ///
     /// To see the value and leave it to others, schedule over the handle: `when(&handle, …)`.
+    #[track_caller]
     pub fn then<F, U>(self, executor: &ExecutorRef, body: F) -> Handle<U>
     where
         F: FnOnce(Result<R, Failure>) -> U + Send + 'static,

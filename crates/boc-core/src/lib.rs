@@ -85,6 +85,40 @@
 //! **Executors** say where behaviours run: on the workers of a [`Runtime`], on whatever thread pumps a
 //! [`Pump`], or on an [`Executor`] of one's own. Cowns belong to none of them.
 //!
+//! # Seeing what happens
+//!
+//! [`Runtime::stats`] and [`Runtime::in_flight`] count, always, and so does [`live_cowns`]. A runtime
+//! that is built to be [observed](observe) can say more: which behaviours have not ended, and *why*,
+//! what happened when, and that a worker is stuck in somebody's code:
+//!
+//! ```
+//! use boc_core::{Builder, Cown};
+//! use std::{sync::mpsc, time::Duration};
+//!
+//! let (told, stalls) = mpsc::channel();
+//! let runtime = Builder::new()
+//!     .events(1_000)
+//!     .watchdog(Duration::from_millis(10), move |stall| drop(told.send(stall.clone())))
+//!     .build()
+//!     .unwrap();
+//! let account = Cown::new(100);
+//! let (go_on, may_go_on) = mpsc::channel::<()>();
+//! runtime.when_detached(&account, move |_| may_go_on.recv().unwrap());
+//! runtime.when_detached(&account, |balance| *balance -= 30);
+//!
+//! // worker 0 has been inside of #1 for 10.1ms, scheduled at src/main.rs:12:9
+//! //     holds cown 0x7f44a0000c20 to write
+//! //     in the way of #2 waiting for 10.1ms, scheduled at src/main.rs:13:9
+//! println!("{}", stalls.recv().unwrap());
+//! // The same, for all behaviours.
+//! println!("{}", runtime.report());
+//! go_on.send(()).unwrap();
+//! runtime.quiesce(None).unwrap();
+//! for event in runtime.take_events().events {
+//!     println!("{event}");
+//! }
+//! ```
+//!
 //! # Features
 //!
 //! - `std` (default): [`Runtime`] with worker threads, blocking waits, panics of a behaviour kept
@@ -131,6 +165,8 @@ mod batch;
 mod behaviour;
 mod burial;
 #[cfg(feature = "std")]
+mod census;
+#[cfg(feature = "std")]
 mod claim;
 mod completion;
 mod conclusion;
@@ -169,12 +205,14 @@ pub use schedule::DuplicateCown;
 pub use scope::Scope;
 pub use work::Step;
 
+#[cfg(all(feature = "std", not(loom)))]
+pub use census::live_cowns;
 #[cfg(feature = "std")]
 pub use outcome::set_unobserved_panic_hook;
 #[cfg(feature = "std")]
 pub use runtime::{
-    Builder, Host, QuiesceError, RunWorkerError, Runtime, WorkerStats, inside_behaviour, when,
-    when_detached,
+    Builder, Host, QuiesceError, RunWorkerError, Runtime, WorkerStats, inside_behaviour, observe,
+    when, when_detached,
 };
 
 /// The page for users of the crate: its examples are tests.

@@ -9,7 +9,7 @@ use crate::{
     behaviour::{Behaviour, Detached, SlotWriter},
     executor::{Executor, ExecutorRef, Ready},
     raw::{Access, DuplicateCown},
-    schedule,
+    schedule::{self, Entry},
     sync::{
         Arc, AtomicWaker,
         atomic::{
@@ -71,7 +71,8 @@ impl Place {
             cowns.iter().for_each(|access| slots.push(access.cown.0, access.mode));
         };
         let never = Once(|_: &[_], (): &mut ()| ());
-        let prepared = schedule::prepare::<Detached, _>(&executor, cowns.len(), fill, (), never);
+        let prepared =
+            schedule::prepare::<Detached, _>(&executor, cowns.len(), fill, (), never, Entry::Now);
         // SAFETY: passed on to the caller.
         unsafe { prepared.schedule()? };
         Ok(Self { turn })

@@ -11,7 +11,7 @@ use crate::{
     conclusion,
     cown::{Body, Cown, Header},
     executor::ExecutorRef,
-    schedule,
+    schedule::{self, Entry},
     slot::Slot,
     work::Once,
 };
@@ -143,6 +143,7 @@ impl<T> From<&Cown<T>> for Access {
 /// # Safety
 ///
 /// All cowns are alive during the call.
+#[track_caller]
 pub unsafe fn when<S, F>(
     executor: &ExecutorRef,
     cowns: &[Access],
@@ -162,6 +163,7 @@ where
         fill,
         state,
         Once(move |_: &[Slot], state: &mut S| work(state)),
+        Entry::Now,
     );
     // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
     unsafe {

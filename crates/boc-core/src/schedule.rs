@@ -14,6 +14,8 @@
 use alloc::vec::Vec;
 use core::{cmp::Ordering, fmt, ptr::NonNull};
 
+#[cfg(feature = "std")]
+use crate::runtime::observe;
 use crate::{
     behaviour::{Behaviour, Detached, Part, Promised, SlotWriter},
     conclusion,
@@ -115,6 +117,7 @@ impl ExecutorRef {
     /// # Errors
     ///
     /// [`DuplicateCown`] if a cown is named twice. Nothing was scheduled, and `body` was dropped.
+    #[track_caller]
     pub fn try_when<Q, F, R>(&self, request: Q, body: F) -> Result<Handle<R>, DuplicateCown>
     where
         Q: Request,
@@ -122,7 +125,7 @@ impl ExecutorRef {
         R: Send + 'static,
     {
         self.wait_for_room();
-        let (prepared, result) = prepare_request(self, &request, body);
+        let (prepared, result) = prepare_request(self, &request, body, Entry::Now);
         // SAFETY: the request refers to its cowns.
         unsafe { prepared.schedule()? };
         Ok(Handle::new(result))
@@ -149,7 +152,7 @@ impl ExecutorRef {
             body(unsafe { held::<Q>(shape, slots) });
         };
         self.wait_for_room();
-        let prepared = prepare_over::<Detached, _, _>(self, &request, (), Once(work));
+        let prepared = prepare_over::<Detached, _, _>(self, &request, (), Once(work), Entry::Now);
         // SAFETY: the request refers to its cowns.
         distinct(unsafe { prepared.schedule() });
     }
@@ -200,7 +203,8 @@ impl ExecutorRef {
         };
         self.wait_for_room();
         let state = Outcome::pending();
-        let prepared = prepare_over::<Promised<_>, _, _>(self, &request, state, Repeated(work));
+        let work = Repeated(work);
+        let prepared = prepare_over::<Promised<_>, _, _>(self, &request, state, work, Entry::Now);
         // SAFETY: the result is the behaviour's own; the request refers to its cowns.
         unsafe {
             let result = ResultCown::of(prepared.behaviour);
@@ -233,11 +237,23 @@ pub(crate) struct Prepared {
     pub(crate) accepted: bool,
 }
 
+/// When a behaviour that is made now is to enter its queues.
+#[derive(Clone, Copy)]
+#[cfg_attr(not(feature = "std"), allow(dead_code))]
+pub(crate) enum Entry {
+    /// At once.
+    Now,
+    /// When the batch is scheduled.
+    WithBatch,
+}
+
 /// Makes a behaviour that calls `body` with what `request` gives.
+#[track_caller]
 pub(crate) fn prepare_request<Q, F, R>(
     executor: &ExecutorRef,
     request: &Q,
     body: F,
+    entry: Entry,
 ) -> (Prepared, ResultCown<Outcome<R>>)
 where
     Q: Request,
@@ -250,23 +266,25 @@ where
         outcome.set(body(unsafe { held::<Q>(shape, slots) }));
     };
     let prepared =
-        prepare_over::<Promised<_>, _, _>(executor, request, Outcome::pending(), Once(work));
+        prepare_over::<Promised<_>, _, _>(executor, request, Outcome::pending(), Once(work), entry);
     // SAFETY: the result is the behaviour's own.
     let result = unsafe { ResultCown::of(prepared.behaviour) };
     (prepared, result)
 }
 
 /// Makes a behaviour over the cowns of `request`; see [`prepare`].
+#[track_caller]
 fn prepare_over<P: Part, Q: Request, F: Work<P::State>>(
     executor: &ExecutorRef,
     request: &Q,
     state: P::State,
     work: F,
+    entry: Entry,
 ) -> Prepared {
     let fill = |slots: &mut SlotWriter| {
         request.each(&mut |cown, mode| slots.push(cown.0, mode));
     };
-    prepare::<P, F>(executor, request.count(), fill, state, work)
+    prepare::<P, F>(executor, request.count(), fill, state, work, entry)
 }
 
 /// What the closure of a running behaviour gets.
@@ -282,12 +300,15 @@ unsafe fn held<Q: Request>(shape: Q::Shape, slots: &[Slot]) -> Q::Held<'_> {
 
 /// Makes a behaviour over `count` cowns, which `fill` names. A reference to its result, if it has one,
 /// is the caller's.
+#[track_caller]
+#[cfg_attr(not(feature = "std"), allow(unused_variables))]
 pub(crate) fn prepare<P, F>(
     executor: &ExecutorRef,
     count: usize,
     fill: impl FnOnce(&mut SlotWriter),
     state: P::State,
     work: F,
+    entry: Entry,
 ) -> Prepared
 where
     P: Part,
@@ -298,7 +319,16 @@ where
     let seat = executor.begin();
     let accepted = seat.is_some();
     let behaviour = match seat {
-        Some(seat) => Behaviour::allocate::<P, F>(seat, state, work, count, fill),
+        Some(seat) => {
+            let behaviour = Behaviour::allocate::<P, F>(seat, state, work, count, fill);
+            // All that it costs those who are not observed is this comparison.
+            #[cfg(feature = "std")]
+            if !seat.is_that_of(executor) {
+                // SAFETY: it was just allocated, with this seat, and is in no queue.
+                unsafe { observe::made(behaviour, core::panic::Location::caller(), entry) };
+            }
+            behaviour
+        }
         None => Behaviour::allocate::<P, F>(Seat::nobody(), state, work, 0, |_| ()),
     };
     if !accepted {

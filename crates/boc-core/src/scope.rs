@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::{cell::UnsafeCell, fmt, ptr::NonNull};
 
 use crate::{
-    executor::{ExecutorRef, Head, Ready, Seat, VTable},
+    executor::{ExecutorRef, Head, Ready, Seat, VTable, Watched},
     handle::Handle,
     outcome::swallow,
     promise::Promise,
@@ -183,10 +183,11 @@ static VTABLE: VTable = VTable {
         swallow(|| drop(counted));
         taken
     },
+    watched: None,
 };
 
-/// Of the other behaviours. In an exploration, which is what such an executor is made for, behaviours
-/// schedule on the exploration itself.
+/// Of the other behaviours. In an exploration they schedule on the exploration itself; a runtime that
+/// observes them learns by `watched` what to lend them.
 static INNER: VTable = VTable {
     retain: |_| unreachable!("this seat is not lent to anybody"),
     release: |_| unreachable!("this seat is not lent to anybody"),
@@ -204,6 +205,12 @@ static INNER: VTable = VTable {
         // SAFETY: the behaviour in `ready` has not ended.
         unsafe { head.cast::<Inner>().as_ref().seat.execute(ready) }
     },
+    watched: Some(|head| {
+        // SAFETY: the behaviour whose seat this is has not ended.
+        let inner = unsafe { head.cast::<Inner>().as_ref() };
+        let scope = NonNull::new(Arc::as_ptr(&inner.share.0).cast_mut())?;
+        Some(Watched { ticket: inner.seat.watched()?.ticket, lender: Seat::at(scope.cast()) })
+    }),
 };
 
 /// A reference of one's own.

@@ -26,7 +26,7 @@ use super::{
     tasks::{Condition, Fault, Id, State, Turn, Wait, Woken, Work},
 };
 use crate::{
-    executor::{ExecutorRef, Head, Ready, VTable},
+    executor::{ExecutorRef, Head, Ready, Seat, VTable},
     outcome::{self, Panic},
     sync::{
         self, Mutex, MutexGuard,
@@ -387,22 +387,13 @@ fn message(panic: &Panic) -> &str {
     panic.message().unwrap_or("(no message)")
 }
 
-/// The executor of the exploration of which this thread runs a task, for a `when` by `caller`.
-///
-/// Not by way of a closure, of which there would be two copies in every `when` then.
-///
-/// # Safety
-///
-/// The reference is not used any more when the task has ended.
+/// The exploration of which this thread runs a task, for a `when` by `caller`.
 #[cold]
-pub(crate) unsafe fn current_executor<'a>(
-    caller: &'static Location<'static>,
-) -> Option<&'a ExecutorRef> {
+pub(crate) fn current_seat(caller: &'static Location<'static>) -> Option<Seat> {
     with_context(|context| {
         let context = context?;
         context.caller.set(Some(caller));
-        // SAFETY: the context outlives the task, and the caller keeps to that.
-        Some(unsafe { &*ptr::from_ref(&context.executor) })
+        Some(Seat::of(&context.executor))
     })
 }
 
@@ -481,4 +472,5 @@ static VTABLE: VTable = VTable {
         state.make_ready(ticket.id, ready);
         Ok(())
     },
+    watched: None,
 };

@@ -149,7 +149,7 @@ use baton::{Context, Course, with_context, with_context_of};
 pub use report::Failed;
 use tasks::{Id, Wait};
 
-pub(crate) use baton::{current_executor, take_unobserved, wait};
+pub(crate) use baton::{current_seat, take_unobserved, wait};
 
 /// How it is chosen who goes on at a switch point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,16 +3,18 @@
 //! - [`worker`]: the loop of a worker, and what its own thread sees of it;
 //! - [`ring`]: a worker's own queue, which others steal from;
 //! - [`shared`]: what all of them share: injector, counting, life and end;
-//! - [`idle`], [`parker`]: who sleeps and who is woken.
+//! - [`idle`], [`parker`]: who sleeps and who is woken;
+//! - [`observe`]: what can be seen from outside.
 
 mod idle;
+pub mod observe;
 mod parker;
 mod ring;
 mod shared;
 mod worker;
 
 use alloc::{string::String, vec::Vec};
-use core::{fmt, num::NonZeroUsize};
+use core::{fmt, mem::ManuallyDrop, num::NonZeroUsize};
 use std::{
     io,
     thread::{self, JoinHandle},
@@ -21,7 +23,7 @@ use std::{
 
 use crate::{
     batch::Batch,
-    executor::ExecutorRef,
+    executor::{ExecutorRef, Seat},
     handle::Handle,
     outcome,
     request::Request,
@@ -33,7 +35,9 @@ use crate::{
         lock,
     },
 };
+use observe::Observer;
 use shared::{Shared, stage};
+use worker::Context;
 pub use worker::Host;
 pub(crate) use worker::forget as forget_worker;
 
@@ -45,6 +49,7 @@ pub struct Runtime {
     shared: Arc<Shared>,
     executor: ExecutorRef,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    watchdog: Mutex<Option<JoinHandle<()>>>,
 }
 
 /// How to make a [`Runtime`].
@@ -54,6 +59,7 @@ pub struct Builder {
     thread_name: String,
     own_threads: bool,
     limit: usize,
+    observation: Option<observe::Settings>,
 }
 
 impl Builder {
@@ -64,6 +70,7 @@ impl Builder {
             thread_name: String::from("boc"),
             own_threads: true,
             limit: usize::MAX,
+            observation: None,
         }
     }
 
@@ -127,11 +134,14 @@ impl Builder {
     ///
     /// If the operating system refuses a thread. Those that were started have ended.
     pub fn build(self) -> io::Result<Runtime> {
-        let shared = Shared::new(self.workers.get(), self.limit);
+        let observer = self.observation.as_ref();
+        let observer = observer.map(|settings| Observer::new(self.workers.get(), settings));
+        let shared = Shared::new(self.workers.get(), self.limit, observer);
         let runtime = Runtime {
             executor: Shared::executor(&shared),
             shared,
             threads: Mutex::new(Vec::new()),
+            watchdog: Mutex::new(None),
         };
         if self.own_threads {
             for index in 0..self.workers.get() {
@@ -142,6 +152,11 @@ impl Builder {
                     .spawn(move || worker.run(&mut ()))?;
                 lock!(runtime.threads).push(thread);
             }
+        }
+        let watchdog = self.observation.and_then(|settings| settings.watchdog);
+        if let (Some(watchdog), Some(observer)) = (watchdog, &runtime.shared.observer) {
+            let thread = watchdog.start(Arc::clone(observer), &self.thread_name)?;
+            *lock!(runtime.watchdog) = Some(thread);
         }
         Ok(runtime)
     }
@@ -252,6 +267,7 @@ impl Runtime {
     /// # Errors
     ///
     /// [`DuplicateCown`] if a cown is named twice. Nothing was scheduled, and `body` was dropped.
+    #[track_caller]
     pub fn try_when<Q, F, R>(&self, request: Q, body: F) -> Result<Handle<R>, DuplicateCown>
     where
         Q: Request,
@@ -407,17 +423,22 @@ impl Runtime {
             return;
         }
         self.shared.wait_retired(None);
-        for thread in lock!(self.threads).drain(..) {
-            // A thread-local's destructor can let the last reference go on a worker's own thread.
-            if thread.thread().id() == thread::current().id() {
-                continue;
-            }
-            // Panics of behaviours stay inside, so there is nothing to learn.
-            let _ = thread.join();
-        }
+        lock!(self.threads).drain(..).for_each(join);
         // The workers left when nothing was in flight, or the runtime had stopped. If it had none,
         // nobody is going to run what is ready.
         self.shared.finish();
+        // Not joined under the lock, which its hook may want, to end the runtime.
+        let watchdog = lock!(self.watchdog).take();
+        watchdog.into_iter().for_each(join);
+    }
+}
+
+/// Waits for the end of one of the runtime's threads, unless it is the calling one: a thread-local's
+/// destructor can let the last reference go on a worker's own thread, or the watchdog's hook.
+fn join(thread: JoinHandle<()>) {
+    if thread.thread().id() != thread::current().id() {
+        // Panics of behaviours stay inside, so there is nothing to learn.
+        let _ = thread.join();
     }
 }
 
@@ -489,10 +510,7 @@ where
     F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
     R: Send + 'static,
 {
-    with_current_executor(|executor| match executor {
-        Some(executor) => executor.when(request, body),
-        None => no_runtime(),
-    })
+    current_executor().when(request, body)
 }
 
 /// [`when`] without a handle; see [`ExecutorRef::when_detached`].
@@ -506,13 +524,21 @@ where
     Q: Request,
     F: for<'a> FnOnce(Q::Held<'a>) + Send + 'static,
 {
-    with_current_executor(|executor| match executor {
-        Some(executor) => executor.when_detached(request, body),
+    current_executor().when_detached(request, body);
+}
+
+/// The executor for what the code that is running here schedules. To be used on this thread, before
+/// that code returns.
+#[track_caller]
+fn current_executor() -> ManuallyDrop<ExecutorRef> {
+    match current_seat() {
+        Some(seat) => seat.executor(),
         None => no_runtime(),
-    });
+    }
 }
 
 #[track_caller]
+#[cold]
 fn no_runtime() -> ! {
     panic!(
         "`when` without a runtime works inside of a behaviour only: call `runtime.when(…)`, \
@@ -522,16 +548,19 @@ fn no_runtime() -> ! {
 
 #[track_caller]
 pub(crate) fn with_current_executor<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
+    let executor = current_seat().map(Seat::executor);
+    // What `f` gets it cannot keep.
+    f(executor.as_deref())
+}
+
+#[track_caller]
+fn current_seat() -> Option<Seat> {
+    let seat = worker::with_any_context(|context| context.map(Context::seat));
     #[cfg(not(loom))]
     let caller = core::panic::Location::caller();
-    worker::with_any_context(|context| match context {
-        Some(context) => context.with_executor(|executor| f(Some(executor))),
-        #[cfg(not(loom))]
-        // SAFETY: what `f` gets it cannot keep, and on this thread it returns before its caller.
-        None => f(unsafe { crate::explore::current_executor(caller) }),
-        #[cfg(loom)]
-        None => f(None),
-    })
+    #[cfg(not(loom))]
+    let seat = seat.or_else(|| crate::explore::current_seat(caller));
+    seat
 }
 
 /// Whether the calling thread runs the closure of a behaviour right now.

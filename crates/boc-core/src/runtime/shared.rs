@@ -19,7 +19,13 @@
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 
-use super::{idle::Idle, parker::Parker, ring::Ring, worker};
+use super::{
+    idle::Idle,
+    observe::{Observer, Ticket},
+    parker::Parker,
+    ring::Ring,
+    worker,
+};
 use crate::{
     backoff::Backoff,
     executor::{ExecutorRef, Head, Ready, VTable},
@@ -73,6 +79,8 @@ pub(super) struct Shared {
     pub(super) active: Mutex<usize>,
     retired: Condvar,
     keepalive: Mutex<Option<Arc<Shared>>>,
+    /// If the runtime is observed. Looked for by cold code only: the others go by the vtable.
+    pub(super) observer: Option<Arc<Observer>>,
 }
 
 /// What others may see of a worker.
@@ -108,7 +116,7 @@ pub(super) fn bump(counter: &AtomicUsize) {
 }
 
 impl Shared {
-    pub(super) fn new(workers: usize, limit: usize) -> Arc<Self> {
+    pub(super) fn new(workers: usize, limit: usize, observer: Option<Arc<Observer>>) -> Arc<Self> {
         let worker = |_| WorkerState {
             ring: Ring::new(),
             parker: Parker::new(),
@@ -119,7 +127,12 @@ impl Shared {
             taken: AtomicBool::new(false),
         };
         let shared = Arc::new(Self {
-            head: Head::new(if limit == usize::MAX { &VTABLE } else { &BOUNDED }),
+            head: Head::new(match (limit, &observer) {
+                (usize::MAX, None) => &VTABLE,
+                (_, None) => &BOUNDED,
+                (usize::MAX, Some(_)) => &OBSERVED,
+                (_, Some(_)) => &OBSERVED_AND_BOUNDED,
+            }),
             limit,
             held_back: AtomicUsize::new(0),
             room: Condvar::new(),
@@ -134,6 +147,7 @@ impl Shared {
             active: Mutex::new(0),
             retired: Condvar::new(),
             keepalive: Mutex::new(None),
+            observer,
         });
         *lock!(shared.keepalive) = Some(Arc::clone(&shared));
         shared
@@ -315,6 +329,9 @@ impl Shared {
     pub(super) fn finish(&self) {
         self.advance(stage::STOPPED);
         self.cancel_injected();
+        if let Some(observer) = &self.observer {
+            observer.close();
+        }
         self.let_go_if_done();
     }
 
@@ -382,17 +399,29 @@ impl Shared {
     }
 }
 
-static VTABLE: VTable = vtable(false);
+static VTABLE: VTable = vtable(false, false);
 
 /// Of a runtime with a bound on what is in flight.
-static BOUNDED: VTable = vtable(true);
+static BOUNDED: VTable = vtable(true, false);
 
-const fn vtable(bounded: bool) -> VTable {
+/// Of a runtime that is observed. Its behaviours have seats of their own, tickets.
+static OBSERVED: VTable = vtable(false, true);
+
+static OBSERVED_AND_BOUNDED: VTable = vtable(true, true);
+
+const fn vtable(bounded: bool, observed: bool) -> VTable {
     let wait_for_room: Option<unsafe fn(NonNull<Head>)> = if bounded {
         // SAFETY: the caller has a reference.
         Some(|data| unsafe { data.cast::<Shared>().as_ref() }.wait_for_room())
     } else {
         None
+    };
+    let begin: unsafe fn(NonNull<Head>) -> Option<NonNull<Head>> = if observed {
+        // SAFETY: the caller has a reference, and the ticket's behaviour is in flight then.
+        |data| unsafe { data.cast::<Shared>().as_ref().begin().then(|| Ticket::issue(data.cast())) }
+    } else {
+        // SAFETY: the caller has a reference.
+        |data| unsafe { data.cast::<Shared>().as_ref().begin().then_some(data) }
     };
     VTable {
         retain: |data| {
@@ -404,28 +433,42 @@ const fn vtable(bounded: bool) -> VTable {
             unsafe { Arc::decrement_strong_count(data.cast::<Shared>().as_ptr()) }
         },
         wait_for_room,
-        // SAFETY: the caller has a reference.
-        begin: |data| unsafe { data.cast::<Shared>().as_ref() }.begin().then_some(data),
-        end: |data| {
-            // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done.
-            let shared = unsafe { data.cast::<Shared>().as_ref() };
-            worker::with_context(shared, |context| match context {
-                Some(context) => context.count_out(),
-                // SAFETY: as above; the reference lives on until all is done.
-                None => unsafe { referenced(data) }.end_outside(),
-            });
-        },
-        execute: |data, ready| {
-            // SAFETY: the behaviour in `ready` keeps `Shared` alive.
-            let shared = unsafe { data.cast::<Shared>().as_ref() };
-            worker::with_context(shared, |context| match context {
-                Some(context) => context.push(ready),
-                // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another
-                // thread has run the behaviour.
-                None => unsafe { referenced(data) }.execute_outside(ready),
-            })
-        },
+        begin,
+        end,
+        execute,
+        watched: None,
     }
+}
+
+/// See [`VTable::end`].
+///
+/// # Safety
+///
+/// As there; `data` points to a [`Shared`].
+pub(super) unsafe fn end(data: NonNull<Head>) {
+    // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done.
+    let shared = unsafe { data.cast::<Shared>().as_ref() };
+    worker::with_context(shared, |context| match context {
+        Some(context) => context.count_out(),
+        // SAFETY: as above; the reference lives on until all is done.
+        None => unsafe { referenced(data) }.end_outside(),
+    });
+}
+
+/// See [`VTable::execute`].
+///
+/// # Safety
+///
+/// As for [`end`].
+pub(super) unsafe fn execute(data: NonNull<Head>, ready: Ready) -> Result<(), Ready> {
+    // SAFETY: the behaviour in `ready` keeps `Shared` alive.
+    let shared = unsafe { data.cast::<Shared>().as_ref() };
+    worker::with_context(shared, |context| match context {
+        Some(context) => context.push(ready),
+        // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another thread
+        // has run the behaviour.
+        None => unsafe { referenced(data) }.execute_outside(ready),
+    })
 }
 
 /// A reference of one's own.

@@ -1,11 +1,14 @@
 //! The loop of a worker.
 
-use core::cell::Cell;
+use core::{cell::Cell, ptr::NonNull};
 
-use super::shared::{Shared, WorkerState, bump, stage};
+use super::{
+    observe::Ticket,
+    shared::{Shared, WorkerState, bump, stage},
+};
 use crate::{
     backoff::Backoff,
-    behaviour::Behaviour,
+    behaviour::{Behaviour, Next},
     conclusion,
     executor::{ExecutorRef, Ready, Seat},
     outcome,
@@ -86,7 +89,7 @@ pub(super) struct Context {
     shared: Arc<Shared>,
     executor: ExecutorRef,
     /// Where the behaviour that is running was scheduled: on this runtime, or in a scope of it. What
-    /// it schedules goes there, too.
+    /// it schedules goes there, too. The behaviour keeps it alive.
     seat: Cell<Seat>,
     index: usize,
     /// The behaviour to run next: the first one that the last behaviour's release made ready. Not
@@ -144,14 +147,18 @@ pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
         }
     }
     let _restore = Restore(CURRENT.with(|current| current.replace(&context)));
-    context.run(host);
+    // One of the two loops, so that nothing has to be asked for each behaviour.
+    if context.shared.observer.is_none() {
+        context.run::<false>(host);
+    } else {
+        context.run::<true>(host);
+    }
 }
 
 impl Context {
-    /// Calls `f` with the executor for what the running behaviour schedules.
-    pub(super) fn with_executor<R>(&self, f: impl FnOnce(&ExecutorRef) -> R) -> R {
-        // The running behaviour keeps the executor alive.
-        f(&self.seat.get().executor())
+    /// The seat with the executor for what the running behaviour schedules.
+    pub(super) fn seat(&self) -> Seat {
+        self.seat.get()
     }
 
     /// A behaviour was scheduled on this worker, if the runtime takes it.
@@ -167,6 +174,11 @@ impl Context {
     pub(super) fn count_out(&self) {
         bump(&self.state().counts.ended);
         self.shared.make_room();
+    }
+
+    /// Which of the workers this is.
+    pub(super) fn index(&self) -> usize {
+        self.index
     }
 
     pub(super) fn state(&self) -> &WorkerState {
@@ -220,7 +232,7 @@ impl Context {
         }
     }
 
-    fn run(&self, host: &mut dyn Host) {
+    fn run<const OBSERVED: bool>(&self, host: &mut dyn Host) {
         let (mut tick, mut streak) = (0_u32, 0);
         let mut pace = Pace { pause: 0, searched: 0 };
         loop {
@@ -230,13 +242,15 @@ impl Context {
                 self.search(host, pause)
             });
             match ready {
-                Some(ready) => self.execute(ready),
+                Some(ready) => self.execute::<OBSERVED>(ready),
                 None => return,
             }
         }
     }
 
     /// What this worker can get without looking at the others.
+    // In both loops, since a call for each behaviour could be seen in a benchmark.
+    #[inline(always)]
     fn next_in_line(&self, tick: u32, streak: &mut u32) -> Option<Ready> {
         if tick.is_multiple_of(INJECTOR_INTERVAL)
             && let Some(ready) = self.pop_injector_while_busy()
@@ -289,7 +303,7 @@ impl Context {
     }
 
     /// Runs a behaviour, or cancels it if the runtime has stopped.
-    fn execute(&self, ready: Ready) {
+    fn execute<const OBSERVED: bool>(&self, ready: Ready) {
         let behaviour = ready.into_inner();
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
@@ -298,13 +312,37 @@ impl Context {
                 return;
             }
             outcome::as_behaviour(|| {
-                self.seat.set(behaviour.as_ref().executor);
-                let next = Behaviour::invoke(behaviour);
+                let next = if OBSERVED {
+                    self.invoke_observed(behaviour)
+                } else {
+                    self.seat.set(behaviour.as_ref().executor);
+                    Behaviour::invoke(behaviour)
+                };
                 self.seat.set(Seat::of(&self.executor));
                 self.releasing.set(true);
                 conclusion::go_on(behaviour, next);
                 self.releasing.set(false);
             });
+        }
+    }
+
+    /// Runs the closure of a behaviour so that the observer knows.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Behaviour::invoke`]; the runtime is observed.
+    unsafe fn invoke_observed(&self, behaviour: NonNull<Behaviour>) -> Next {
+        // SAFETY: owned by the caller.
+        let watched = unsafe { behaviour.as_ref() }.executor.watched();
+        let watched = watched.expect("each behaviour of an observed runtime has a ticket");
+        self.seat.set(watched.lender);
+        // SAFETY: passed on to the caller. The ticket is there until the behaviour has ended, which it
+        // does not before the closure has returned.
+        unsafe {
+            Behaviour::invoke_between(behaviour, || {
+                Ticket::started(watched.ticket, self.index);
+                |again| Ticket::returned(watched.ticket, self.index, again)
+            })
         }
     }
 

@@ -10,6 +10,7 @@ mod backpressure;
 mod completion;
 mod cowns;
 mod model;
+mod observe;
 mod promises;
 mod protocol;
 mod pump;

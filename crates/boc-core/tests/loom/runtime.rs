@@ -10,7 +10,7 @@ fn runtime(workers: usize) -> Arc<Runtime> {
 }
 
 /// Makes a thread a worker of the runtime.
-fn worker(runtime: &Arc<Runtime>) -> thread::JoinHandle<()> {
+pub(crate) fn worker(runtime: &Arc<Runtime>) -> thread::JoinHandle<()> {
     let runtime = Arc::clone(runtime);
     thread::spawn(move || runtime.run_worker(&mut ()).unwrap())
 }

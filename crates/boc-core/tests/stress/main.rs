@@ -36,7 +36,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use boc_core::{Builder, Pump, Runtime, set_unobserved_panic_hook};
+use boc_core::{
+    Builder, Pump, Runtime,
+    observe::{BehaviourState::Running, Mode, Place},
+    set_unobserved_panic_hook,
+};
 use fastrand::Rng;
 
 use plan::{Known, Plan, Strand};
@@ -168,6 +172,7 @@ fn round(seed: u64) -> Seen {
             let workers = rng.usize(1..=3);
             let foreign = rng.u8(..) < 64;
             let builder = Builder::new().workers(workers);
+            let builder = if rng.bool() { builder.events(rng.usize(1..100)) } else { builder };
             let builder = if foreign { builder.foreign_threads() } else { builder };
             let runtime = builder.build().expect("threads");
             let foreign = if foreign { workers } else { 0 };
@@ -243,6 +248,7 @@ fn round(seed: u64) -> Seen {
         while pump.run_one() || !quiet() || pump.run_one() {
             assert!(Instant::now() < give_up, "a runtime that never rests");
             for played in &runtimes {
+                check_report(&played.runtime);
                 let _ = played.runtime.quiesce(Some(Duration::from_micros(rng.u64(0..200))));
             }
         }
@@ -263,6 +269,24 @@ fn round(seed: u64) -> Seen {
     assert!(!FAILED.load(Relaxed), "a check failed inside of a behaviour");
     assert_eq!(Arc::strong_count(&world), 1, "everything that referred to the round is gone");
     Seen::of(&world, count)
+}
+
+/// What is told of a runtime while it runs is something that can be.
+fn check_report(runtime: &Runtime) {
+    let report = runtime.report();
+    for queue in &report.queues {
+        let running = |place: &&Place| {
+            report.behaviour(place.behaviour).expect("it is told of").state == Running
+        };
+        let running: Vec<_> = queue.places.iter().filter(running).collect();
+        let alone = running.len() == 1 || running.iter().all(|place| place.mode == Mode::Read);
+        assert!(running.is_empty() || alone, "a cown is held by two, and one writes\n{report}");
+    }
+    for running in report.workers.iter().flatten() {
+        let state = report.behaviour(running.behaviour).expect("it has not ended").state;
+        assert_eq!(state, Running, "{report}");
+    }
+    runtime.take_events();
 }
 
 /// What the workers counted is what they were given.

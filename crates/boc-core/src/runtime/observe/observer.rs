@@ -1,0 +1,263 @@
+//! What an observed runtime knows of its behaviours, and how they go from state to state.
+
+use alloc::{boxed::Box, vec::Vec};
+use std::time::{Duration, Instant};
+
+use super::{
+    BehaviourId, BehaviourState, Settings,
+    events::{Event, EventKind, Log},
+    ticket::Tag,
+};
+use crate::{
+    raw::Signal,
+    sync::{
+        Apart, Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        lock,
+    },
+};
+
+/// Knows the behaviours of one runtime that have not ended.
+///
+/// Each worker has a *lane*, and all other threads together have one more. A behaviour goes from state
+/// to state by a thread that has it to itself at that moment, and that does so under the lock of its
+/// own lane. So no two workers wait for each other to be observed, and who has the locks of all lanes
+/// sees all behaviours at one instant. No foreign code runs under these locks, and nobody who has one
+/// of them takes another, apart from who takes all of them, in their order.
+pub(in crate::runtime) struct Observer {
+    lanes: Box<[Apart<Mutex<Lane>>]>,
+    /// So many events are kept in each lane.
+    capacity: usize,
+    start: Instant,
+    /// How many behaviours there have been, and how often one was about to enter its queues.
+    behaviours: AtomicU64,
+    entries: AtomicU64,
+    /// The runtime has ended.
+    pub(super) closed: Signal,
+}
+
+struct Lane {
+    /// The behaviours that were scheduled in this lane, and have not ended.
+    roll: Roll,
+    /// What the worker is inside of.
+    inside: Option<Arc<Tag>>,
+    /// How often it has been inside of something.
+    calls: u64,
+    log: Log,
+}
+
+/// A list of behaviours, each at a place that it keeps.
+struct Roll {
+    places: Vec<Option<Arc<Tag>>>,
+    free: Vec<usize>,
+}
+
+/// Where a behaviour is listed.
+#[derive(Clone, Copy)]
+pub(super) struct Listing {
+    lane: usize,
+    place: usize,
+}
+
+/// What a worker is inside of, since when, and which of its calls that is.
+pub(super) struct Call {
+    pub(super) behaviour: BehaviourId,
+    pub(super) since: u64,
+    pub(super) number: u64,
+}
+
+/// All behaviours at one instant.
+pub(super) struct Snapshot {
+    pub(super) now: u64,
+    pub(super) behaviours: Vec<Seen>,
+    pub(super) workers: Vec<Option<Call>>,
+}
+
+pub(super) struct Seen {
+    pub(super) tag: Arc<Tag>,
+    pub(super) state: BehaviourState,
+    pub(super) since: u64,
+    pub(super) order: u64,
+}
+
+impl Observer {
+    pub(in crate::runtime) fn new(workers: usize, settings: &Settings) -> Arc<Self> {
+        let lane = |_| {
+            let roll = Roll { places: Vec::new(), free: Vec::new() };
+            Apart(Mutex::new(Lane { roll, inside: None, calls: 0, log: Log::new() }))
+        };
+        Arc::new(Self {
+            lanes: (0..=workers).map(lane).collect(),
+            capacity: settings.events,
+            start: Instant::now(),
+            behaviours: AtomicU64::new(0),
+            entries: AtomicU64::new(0),
+            closed: Signal::new(),
+        })
+    }
+
+    /// The lane of the threads that are no workers.
+    pub(super) fn outside(&self) -> usize {
+        self.lanes.len() - 1
+    }
+
+    /// Nanoseconds since the runtime was made, which is enough for some centuries.
+    pub(super) fn now(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+
+    /// The number of a new behaviour.
+    pub(super) fn number(&self) -> BehaviourId {
+        BehaviourId(self.behaviours.fetch_add(1, Relaxed) + 1)
+    }
+
+    /// The runtime is not going to run anything any more.
+    pub(in crate::runtime) fn close(&self) {
+        self.closed.set();
+    }
+
+    fn lane(&self, index: usize) -> Turn<'_> {
+        let lane = lock!(self.lanes[index]);
+        // Under the lock, so that the times of a lane do not run backwards.
+        Turn { now: self.now(), lane, observer: self, index }
+    }
+
+    /// A behaviour was made: it is in a batch that is not scheduled yet, or enters its queues now.
+    pub(super) fn admit(&self, lane: usize, tag: &Arc<Tag>, state: BehaviourState) -> Listing {
+        let mut turn = self.lane(lane);
+        let place = turn.lane.roll.add(Arc::clone(tag));
+        turn.advance(tag, state);
+        Listing { lane, place }
+    }
+
+    /// A behaviour comes to be waiting, or ready.
+    pub(super) fn advance(&self, lane: usize, tag: &Arc<Tag>, state: BehaviourState) {
+        self.lane(lane).advance(tag, state);
+    }
+
+    /// A worker calls a behaviour's closure.
+    pub(super) fn started(&self, worker: usize, tag: &Arc<Tag>) {
+        let mut turn = self.lane(worker);
+        turn.lane.inside = Some(Arc::clone(tag));
+        turn.lane.calls += 1;
+        turn.advance(tag, BehaviourState::Running);
+    }
+
+    /// The closure has returned. If it is to be called again, the behaviour comes behind all that wait
+    /// for its cowns by now.
+    pub(super) fn returned(&self, worker: usize, tag: &Arc<Tag>, again: bool) {
+        let mut turn = self.lane(worker);
+        turn.lane.inside = None;
+        turn.advance(tag, BehaviourState::Ending);
+        if again {
+            turn.advance(tag, BehaviourState::Waiting);
+        }
+    }
+
+    /// A behaviour has released all that it held.
+    pub(super) fn ended(&self, lane: usize, tag: &Arc<Tag>, listing: Listing) {
+        if tag.state() != BehaviourState::Ending {
+            self.lane(lane).cancelled(tag);
+        }
+        lock!(self.lanes[listing.lane]).roll.remove(listing.place);
+    }
+
+    /// The locks of all lanes, under which nothing goes on.
+    fn all_lanes(&self) -> Vec<MutexGuard<'_, Lane>> {
+        self.lanes.iter().map(|lane| lock!(lane)).collect()
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let lanes = self.all_lanes();
+        let seen = |tag: &Arc<Tag>| Seen {
+            state: tag.state(),
+            since: tag.since(),
+            order: tag.order(),
+            tag: Arc::clone(tag),
+        };
+        let workers = lanes[..self.outside()].iter().map(|lane| lane.call()).collect();
+        let behaviours = lanes.iter().flat_map(|lane| lane.roll.iter()).map(seen).collect();
+        Snapshot { now: self.now(), behaviours, workers }
+    }
+
+    /// What each worker is inside of right now.
+    pub(super) fn calls(&self) -> impl Iterator<Item = Option<Call>> {
+        self.lanes[..self.outside()].iter().map(|lane| lock!(lane).call())
+    }
+
+    /// Takes all events, in the order of the lanes, and says how many were lost.
+    pub(super) fn take_events(&self) -> (Vec<Event>, u64) {
+        let (mut events, mut lost) = (Vec::new(), 0);
+        for mut lane in self.all_lanes() {
+            lost += lane.log.take_into(&mut events);
+        }
+        (events, lost)
+    }
+}
+
+impl Roll {
+    fn add(&mut self, tag: Arc<Tag>) -> usize {
+        let place = self.free.pop().unwrap_or(self.places.len());
+        match self.places.get_mut(place) {
+            Some(free) => *free = Some(tag),
+            None => self.places.push(Some(tag)),
+        }
+        place
+    }
+
+    fn remove(&mut self, place: usize) {
+        let tag = self.places[place].take();
+        debug_assert!(tag.is_some(), "a behaviour ends once");
+        self.free.push(place);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &Arc<Tag>> {
+        self.places.iter().flatten()
+    }
+}
+
+impl Lane {
+    fn call(&self) -> Option<Call> {
+        let tag = self.inside.as_ref()?;
+        Some(Call { behaviour: tag.id, since: tag.since(), number: self.calls })
+    }
+}
+
+/// The right to write into a lane, at a time.
+struct Turn<'o> {
+    lane: MutexGuard<'o, Lane>,
+    observer: &'o Observer,
+    index: usize,
+    now: u64,
+}
+
+impl Turn<'_> {
+    fn advance(&mut self, tag: &Arc<Tag>, state: BehaviourState) {
+        if state == BehaviourState::Waiting {
+            // Relaxed: of two that come one after the other, for whatever reason, the first gets less.
+            tag.set_order(self.observer.entries.fetch_add(1, Relaxed));
+        }
+        tag.set(state, self.now);
+        match state {
+            BehaviourState::InBatch => (),
+            BehaviourState::Waiting => self.record(tag, EventKind::Scheduled),
+            BehaviourState::Ready => self.record(tag, EventKind::Ready),
+            BehaviourState::Running => self.record(tag, EventKind::Started),
+            BehaviourState::Ending => self.record(tag, EventKind::Ended),
+        }
+    }
+
+    /// The behaviour has ended, and was not called.
+    fn cancelled(&mut self, tag: &Arc<Tag>) {
+        tag.set(BehaviourState::Ending, self.now);
+        self.record(tag, EventKind::Cancelled);
+    }
+
+    fn record(&mut self, tag: &Arc<Tag>, kind: EventKind) {
+        if self.observer.capacity > 0 {
+            let worker = Some(self.index).filter(|index| *index != self.observer.outside());
+            let event = Event::new(Duration::from_nanos(self.now), worker, kind, Arc::clone(tag));
+            self.lane.log.push(event, self.observer.capacity);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What an observed runtime knows each behaviour by.
+//!
+//! The *ticket* is the behaviour's seat, and goes with it. The *tag* is what others may look at, also
+//! when the behaviour is gone: it refers to nothing.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::{panic::Location, ptr::NonNull};
+
+use super::{
+    super::{
+        shared::{self, Shared},
+        worker::{self, Context},
+    },
+    BehaviourId, BehaviourState, CownId, Mode, NamedCown, Observer,
+    observer::Listing,
+};
+use crate::{
+    behaviour::Behaviour,
+    executor::{Head, Seat, VTable, Watched},
+    schedule::Entry,
+    slot::Slot,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+    },
+};
+
+/// A behaviour, for who looks from outside.
+pub(super) struct Tag {
+    pub(super) id: BehaviourId,
+    /// Where it was scheduled.
+    pub(super) location: &'static Location<'static>,
+    pub(super) cowns: Box<[NamedCown]>,
+    /// The cown of its outcome.
+    pub(super) result: Option<CownId>,
+    // These are written under the lock of one lane by who has the behaviour. They are read by him, under
+    // the locks of all lanes, or under that of the worker which is inside of it. So nothing has to be
+    // ordered by them.
+    state: AtomicU8,
+    since: AtomicU64,
+    order: AtomicU64,
+}
+
+impl Tag {
+    pub(super) fn state(&self) -> BehaviourState {
+        BehaviourState::ALL[usize::from(self.state.load(Relaxed))]
+    }
+
+    /// When it came to be in this state.
+    pub(super) fn since(&self) -> u64 {
+        self.since.load(Relaxed)
+    }
+
+    /// In a queue, it comes behind all with a lower number.
+    pub(super) fn order(&self) -> u64 {
+        self.order.load(Relaxed)
+    }
+
+    pub(super) fn set(&self, state: BehaviourState, now: u64) {
+        self.state.store(state as u8, Relaxed);
+        self.since.store(now, Relaxed);
+    }
+
+    pub(super) fn set_order(&self, order: u64) {
+        self.order.store(order, Relaxed);
+    }
+}
+
+/// A behaviour's tie to its runtime, between `begin` and `end`.
+#[repr(C)]
+pub(in crate::runtime) struct Ticket {
+    head: Head,
+    /// Alive until the behaviour is counted out.
+    shared: NonNull<Shared>,
+    /// There as soon as the behaviour has named its cowns.
+    tag: Option<(Arc<Tag>, Listing)>,
+}
+
+impl Ticket {
+    /// A ticket for a behaviour that was just counted in.
+    pub(in crate::runtime) fn issue(shared: NonNull<Shared>) -> NonNull<Head> {
+        let ticket = Box::new(Ticket { head: Head::new(&TICKET), shared, tag: None });
+        NonNull::from(Box::leak(ticket)).cast()
+    }
+
+    /// # Safety
+    ///
+    /// `ticket` is that of a behaviour whose closure this worker is about to call.
+    pub(in crate::runtime) unsafe fn started(ticket: NonNull<Head>, worker: usize) {
+        // SAFETY: the behaviour has not ended.
+        let ticket = unsafe { ticket.cast::<Ticket>().as_ref() };
+        ticket.tag().inspect(|tag| ticket.observer().started(worker, tag));
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Ticket::started`], and the closure has just returned.
+    pub(in crate::runtime) unsafe fn returned(ticket: NonNull<Head>, worker: usize, again: bool) {
+        // SAFETY: as above.
+        let ticket = unsafe { ticket.cast::<Ticket>().as_ref() };
+        ticket.tag().inspect(|tag| ticket.observer().returned(worker, tag, again));
+    }
+
+    fn tag(&self) -> Option<&Arc<Tag>> {
+        self.tag.as_ref().map(|(tag, _)| tag)
+    }
+
+    fn shared(&self) -> &Shared {
+        // SAFETY: the behaviour, which has not been counted out, keeps it alive.
+        unsafe { self.shared.as_ref() }
+    }
+
+    fn observer(&self) -> &Observer {
+        self.shared().observer.as_ref().expect("a runtime with tickets is observed")
+    }
+
+    /// The lane of the calling thread.
+    fn lane(&self) -> usize {
+        worker::with_context(self.shared(), |context: Option<&Context>| {
+            context.map_or(self.observer().outside(), Context::index)
+        })
+    }
+}
+
+static TICKET: VTable = VTable {
+    retain: |_| unreachable!("a ticket is not lent to anybody"),
+    release: |_| unreachable!("a ticket is not lent to anybody"),
+    wait_for_room: None,
+    begin: |_| unreachable!("a ticket is not lent to anybody"),
+    end: |head| {
+        // SAFETY: `issue` made it, and this is its last use.
+        let ticket = unsafe { Box::from_raw(head.cast::<Ticket>().as_ptr()) };
+        if let Some((tag, listing)) = &ticket.tag {
+            ticket.observer().ended(ticket.lane(), tag, *listing);
+        }
+        let shared = ticket.shared;
+        drop(ticket);
+        // SAFETY: the behaviour was counted in, and is counted out by this.
+        unsafe { shared::end(shared.cast()) };
+    },
+    execute: |head, ready| {
+        // SAFETY: the behaviour in `ready` has not ended.
+        let ticket = unsafe { head.cast::<Ticket>().as_ref() };
+        if let Some(tag) = ticket.tag() {
+            ticket.observer().advance(ticket.lane(), tag, BehaviourState::Ready);
+        }
+        let shared = ticket.shared;
+        // SAFETY: as above. The ticket may be gone when this returns.
+        unsafe { shared::execute(shared.cast(), ready) }
+    },
+    watched: Some(|head| {
+        // SAFETY: the behaviour has not ended.
+        let shared = unsafe { head.cast::<Ticket>().as_ref() }.shared;
+        Some(Watched { ticket: head, lender: Seat::at(shared.cast()) })
+    }),
+};
+
+/// The ticket of a behaviour, if it is observed.
+///
+/// # Safety
+///
+/// The behaviour is alive.
+unsafe fn ticket(behaviour: NonNull<Behaviour>) -> Option<NonNull<Ticket>> {
+    // SAFETY: passed on to the caller.
+    let watched = unsafe { behaviour.as_ref() }.executor.watched()?;
+    Some(watched.ticket.cast())
+}
+
+/// The batch of a behaviour is scheduled now.
+///
+/// # Safety
+///
+/// It is in no queue yet.
+#[cold]
+pub(crate) unsafe fn entering(behaviour: NonNull<Behaviour>) {
+    // SAFETY: passed on to the caller. The ticket is that of the behaviour, which has not ended.
+    unsafe {
+        let Some(ticket) = ticket(behaviour) else { return };
+        let ticket = ticket.as_ref();
+        if let Some(tag) = ticket.tag() {
+            ticket.observer().advance(ticket.lane(), tag, BehaviourState::Waiting);
+        }
+    }
+}
+
+/// A behaviour was made, at this place.
+///
+/// # Safety
+///
+/// The caller has just made it, and it is in no queue.
+#[cold]
+pub(crate) unsafe fn made(
+    behaviour: NonNull<Behaviour>,
+    location: &'static Location<'static>,
+    entry: Entry,
+) {
+    // SAFETY: nobody but the caller knows the behaviour, so that the slots and the ticket are his.
+    unsafe {
+        let Some(mut ticket) = ticket(behaviour) else { return };
+        let ticket = ticket.as_mut();
+        // Not admitted if it is going to be refused.
+        let Some(cowns) = distinct(Behaviour::slots(behaviour).as_ref()) else { return };
+        let tag = Arc::new(Tag {
+            id: ticket.observer().number(),
+            location,
+            cowns,
+            result: Behaviour::promise(behaviour).map(|(_, result)| CownId::of(result)),
+            state: AtomicU8::new(0),
+            since: AtomicU64::new(0),
+            order: AtomicU64::new(0),
+        });
+        let state = match entry {
+            Entry::Now => BehaviourState::Waiting,
+            Entry::WithBatch => BehaviourState::InBatch,
+        };
+        let listing = ticket.observer().admit(ticket.lane(), &tag, state);
+        ticket.tag = Some((tag, listing));
+    }
+}
+
+/// The cowns of a request, each once, or nothing if one is named twice and not only to be read.
+fn distinct(slots: &[Slot]) -> Option<Box<[NamedCown]>> {
+    let named = |slot: &Slot| NamedCown { cown: CownId::of(slot.cown()), mode: slot.mode() };
+    let cowns: Box<[NamedCown]> = slots.iter().map(named).collect();
+    if cowns.len() < 2 {
+        return Some(cowns);
+    }
+    let mut ordered: Vec<_> = cowns.iter().enumerate().collect();
+    ordered.sort_unstable_by_key(|(place, named)| (named.cown, *place));
+    let clash = |a: &NamedCown, b: &NamedCown| {
+        a.cown == b.cown && (a.mode, b.mode) != (Mode::Read, Mode::Read)
+    };
+    if ordered.windows(2).any(|pair| clash(pair[0].1, pair[1].1)) {
+        return None;
+    }
+    ordered.dedup_by_key(|(_, named)| named.cown);
+    ordered.sort_unstable_by_key(|(place, _)| *place);
+    Some(ordered.into_iter().map(|(_, named)| *named).collect())
+}

@@ -1,0 +1,105 @@
+//! What is told of a runtime that is observed, while it goes on: one instant, at which everything is
+//! somewhere.
+
+use boc_core::{
+    Builder, ExecutorRef, Runtime,
+    observe::{BehaviourState, Report},
+};
+use loom::{sync::Arc, thread};
+
+use crate::{
+    model::{check, entries},
+    runtime::{started_worker, write},
+};
+
+fn runtime(workers: usize) -> Arc<Runtime> {
+    let builder = Builder::new().workers(workers).foreign_threads();
+    Arc::new(builder.events(3).build().unwrap())
+}
+
+/// All behaviours write the same cown, and are numbered in the order in which they were scheduled.
+fn assert_possible(report: &Report) {
+    let inside: Vec<_> = report.workers.iter().flatten().map(|one| one.behaviour).collect();
+    let running = |state| state == BehaviourState::Running;
+    let told: Vec<_> =
+        report.behaviours.iter().filter(|one| running(one.state)).map(|one| one.id).collect();
+    assert_eq!(inside, told, "who is inside of a worker runs");
+    let held = report.behaviours.iter().filter(|one| !one.holds.is_empty());
+    assert!(held.count() <= 1, "one at a time holds the cown");
+    // Those that wait stand in one row behind who holds it.
+    for one in &report.behaviours {
+        let before = one.waits_for.iter().flat_map(|wait| report.before(wait));
+        assert!(before.clone().all(|place| place.behaviour < one.id));
+        let over = |id| report.behaviour(id).expect("told of").state == BehaviourState::Ending;
+        assert!(before.clone().all(|place| !over(place.behaviour)));
+    }
+}
+
+fn assert_empty(report: &Report) {
+    assert!(report.behaviours.is_empty() && report.queues.is_empty());
+    assert!(report.workers.iter().all(Option::is_none));
+}
+
+#[test]
+fn a_report_against_starts_and_ends() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let worker = started_worker(&runtime);
+        let cown = ledger.log();
+        write(runtime.executor(), &cown, ledger.token(), 1);
+        write(runtime.executor(), &cown, ledger.token(), 2);
+        assert_possible(&runtime.report());
+        runtime.shutdown();
+        worker.join().unwrap();
+        assert_empty(&runtime.report());
+        assert_eq!(entries(&cown), [1, 2]);
+    });
+}
+
+/// The cown comes from a thread that is no worker, which makes the behaviour ready.
+#[test]
+fn a_report_against_a_cown_from_elsewhere() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let worker = started_worker(&runtime);
+        let cown = ledger.log();
+        let other = {
+            let (cown, token) = (cown.clone(), ledger.token());
+            thread::spawn(move || drop(write(&ExecutorRef::inline(), &cown, token, 2)))
+        };
+        write(runtime.executor(), &cown, ledger.token(), 1);
+        assert_possible(&runtime.report());
+        runtime.shutdown();
+        worker.join().unwrap();
+        other.join().unwrap();
+        assert_empty(&runtime.report());
+        assert_eq!(entries(&cown).len(), 2);
+    });
+}
+
+/// Two threads schedule: who is before whom is not known, but all else is. The runtime ends meanwhile.
+#[test]
+fn a_report_against_scheduling_and_the_end() {
+    check(2, |ledger| {
+        let runtime = runtime(1);
+        let cown = ledger.log();
+        let other = {
+            let (executor, cown) = (runtime.executor().clone(), cown.clone());
+            let token = ledger.token();
+            thread::spawn(move || drop(write(&executor, &cown, token, 2)))
+        };
+        let reporter = {
+            let runtime = Arc::clone(&runtime);
+            thread::spawn(move || {
+                let report = runtime.report();
+                assert!(report.behaviours.len() <= 2);
+            })
+        };
+        write(runtime.executor(), &cown, ledger.token(), 1);
+        runtime.shutdown_now();
+        other.join().unwrap();
+        reporter.join().unwrap();
+        assert_empty(&runtime.report());
+        assert!(entries(&cown).is_empty(), "there was no worker");
+    });
+}
