@@ -6,10 +6,11 @@ use core::ptr::NonNull;
 use crate::{
     behaviour::{Behaviour, CANCELLED, COUNT, Next, STARTED},
     cown::Header,
-    executor::Ready,
+    executor::{Ready, Seat},
     outcome::swallow,
+    row::Row,
     schedule,
-    slot::{self, Mode, Slot},
+    slot::{self, Handed, Mode, Slot},
     sync::atomic::Ordering::{AcqRel, Relaxed},
 };
 
@@ -55,7 +56,7 @@ unsafe fn release_all(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
         let slots = Behaviour::slots(behaviour).as_ref();
         let slots = || slots.iter().filter(|slot| !slot.is_merged());
         for slot in slots() {
-            Slot::release(NonNull::from(slot), &mut |next| resolve(next, refused));
+            resolve(Slot::release(NonNull::from(slot)), refused);
         }
         // Only now, since the end of a value may take long.
         for slot in slots() {
@@ -106,7 +107,7 @@ unsafe fn again(behaviour: NonNull<Behaviour>) {
             *cown = slot.cown();
             cown.as_ref().retain();
             if !slot.is_merged() {
-                Slot::release(NonNull::from(slot), &mut |next| resolve(next, &mut refused));
+                resolve(Slot::release(NonNull::from(slot)), &mut refused);
                 drop_references(*cown, slot.references());
             }
             slot.reset();
@@ -216,7 +217,7 @@ unsafe fn release_result(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
         if let Some(next) = next {
             // For the queue, which is not empty; up to now the run's reference was there.
             result.retain();
-            slot::hand_over(next, &mut |next| resolve(next, refused));
+            resolve(Some(slot::hand_over(next)), refused);
         }
     }
 }
@@ -234,18 +235,93 @@ pub(crate) unsafe fn drop_references(cown: NonNull<Header>, count: u32) {
     }
 }
 
-/// A slot holds its cown now. Hands the behaviour to its executor if that was all it waited for.
+/// A cown was handed over. Hands behaviours to their executors that waited for nothing else.
 ///
 /// # Safety
 ///
-/// The cown was handed over to the slot, which has not been resolved.
-unsafe fn resolve(slot: NonNull<Slot>, refused: &mut Refused) {
+/// The slots have not been resolved.
+#[inline]
+unsafe fn resolve(handed: Option<Handed>, refused: &mut Refused) {
     // SAFETY: the behaviour lacked a cown up to now, so it is alive; if it lacks none any more it
     // belongs to who resolved it.
     unsafe {
-        let behaviour = slot.as_ref().behaviour();
-        if Behaviour::resolve(behaviour, 1) {
-            dispatch(behaviour, refused);
+        match handed {
+            None => (),
+            Some(Handed::Writer(slot)) => {
+                let behaviour = slot.as_ref().behaviour();
+                if Behaviour::resolve(behaviour, 1) {
+                    dispatch(behaviour, refused);
+                }
+            }
+            Some(Handed::Readers(row)) => {
+                let behaviours = row.map(|slot| slot.as_ref().behaviour());
+                let is_ready = |behaviour: &NonNull<_>| Behaviour::resolve(*behaviour, 1);
+                dispatch_all(behaviours.filter(is_ready), refused);
+            }
+        }
+    }
+}
+
+/// [`dispatch`] for several behaviours, which their executor gets together if they have the same.
+///
+/// # Safety
+///
+/// The caller owns the behaviours as it gives them.
+#[inline(never)]
+unsafe fn dispatch_all(
+    behaviours: impl Iterator<Item = NonNull<Behaviour>>,
+    refused: &mut Refused,
+) {
+    let mut together = Together { row: Row::new(), seat: Seat::nobody() };
+    // SAFETY: passed on to the caller.
+    behaviours.for_each(|behaviour| unsafe { together.add(behaviour, refused) });
+    together.dispatch(refused);
+}
+
+/// Behaviours that have become ready one after the other, for the same executor.
+struct Together {
+    row: Row,
+    /// That of all in the row.
+    seat: Seat,
+}
+
+impl Together {
+    /// Adds a behaviour that holds all its cowns. Hands over those before it if they have another
+    /// executor.
+    ///
+    /// # Safety
+    ///
+    /// The caller owns the behaviour.
+    unsafe fn add(&mut self, behaviour: NonNull<Behaviour>, refused: &mut Refused) {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if behaviour.as_ref().was_cancelled() {
+                return refused.push(behaviour);
+            }
+            let seat = behaviour.as_ref().executor;
+            if seat != self.seat {
+                self.dispatch(refused);
+                self.seat = seat;
+            }
+            self.row.push(Ready::new(behaviour));
+        }
+    }
+
+    /// Hands the behaviours to their executor; see [`dispatch`].
+    fn dispatch(&mut self, refused: &mut Refused) {
+        if self.row.is_empty() {
+            return;
+        }
+        // SAFETY: all of them have this seat; what is given back belongs to the caller.
+        unsafe {
+            let mut given_back =
+                self.seat.execute_all(core::mem::replace(&mut self.row, Row::new()));
+            while let Some(ready) = given_back.pop() {
+                let behaviour = ready.into_inner();
+                if Behaviour::abandon(behaviour) {
+                    refused.push(behaviour);
+                }
+            }
         }
     }
 }
@@ -270,6 +346,20 @@ unsafe fn dispatch(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
                 refused.push(behaviour);
             }
         }
+    }
+}
+
+/// Starts behaviours that hold all their cowns, on the thread that has just obtained the last ones.
+///
+/// # Safety
+///
+/// As for [`dispatch`].
+pub(crate) unsafe fn start_all(behaviours: impl Iterator<Item = NonNull<Behaviour>>) {
+    let mut refused = Refused(None);
+    // SAFETY: passed on to the caller.
+    unsafe {
+        dispatch_all(behaviours, &mut refused);
+        conclude_all(refused);
     }
 }
 

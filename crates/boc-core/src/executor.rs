@@ -2,7 +2,7 @@
 
 use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
-use crate::{behaviour::Behaviour, conclusion, outcome, sync::Arc};
+use crate::{behaviour::Behaviour, conclusion, outcome, row::Row, sync::Arc};
 
 /// Runs behaviours that hold all their cowns.
 ///
@@ -143,6 +143,9 @@ pub(crate) struct VTable {
     pub(crate) end: unsafe fn(NonNull<Head>),
     /// [`Executor::execute`]. If that panics, the behaviour was taken, or cancelled by being dropped.
     pub(crate) execute: unsafe fn(NonNull<Head>, Ready) -> Result<(), Ready>,
+    /// `execute` for several behaviours with this seat, where that can be done at once. Gives back those
+    /// that it did not take.
+    pub(crate) execute_all: Option<unsafe fn(NonNull<Head>, Row) -> Row>,
     /// Of a head that `begin` gave: how a runtime that observes its behaviours gets at this one.
     pub(crate) watched: Option<unsafe fn(NonNull<Head>) -> Option<Watched>>,
 }
@@ -158,7 +161,7 @@ pub(crate) struct Watched {
 }
 
 /// A behaviour's tie to its executor, between `begin` and `end`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seat(NonNull<Head>);
 
 impl Seat {
@@ -171,6 +174,7 @@ impl Seat {
             begin: |_| None,
             end: |_| (),
             execute: |_, ready| Err(ready),
+            execute_all: None,
             watched: None,
         });
         Self(NonNull::from(&NOBODY))
@@ -214,6 +218,26 @@ impl Seat {
     pub(crate) unsafe fn execute(self, ready: Ready) -> Result<(), Ready> {
         // SAFETY: the behaviour in `ready` was counted in, so the executor is alive.
         unsafe { (self.vtable().execute)(self.0, ready) }
+    }
+
+    /// [`Seat::execute`] for several behaviours. Gives back those that the executor did not take.
+    ///
+    /// # Safety
+    ///
+    /// All of them have this seat.
+    pub(crate) unsafe fn execute_all(self, mut row: Row) -> Row {
+        if let Some(execute_all) = self.vtable().execute_all {
+            // SAFETY: the behaviours were counted in, so the executor is alive.
+            return unsafe { execute_all(self.0, row) };
+        }
+        let mut refused = Row::new();
+        while let Some(ready) = row.pop() {
+            // SAFETY: passed on to the caller.
+            if let Err(ready) = unsafe { self.execute(ready) } {
+                refused.push(ready);
+            }
+        }
+        refused
     }
 
     /// # Safety
@@ -306,6 +330,7 @@ impl ExecutorRef {
                 ready.run();
                 Ok(())
             },
+            execute_all: None,
             watched: None,
         });
         Self(NonNull::from(&INLINE))
@@ -339,6 +364,7 @@ mod arc {
             begin: begin::<E>,
             end: end::<E>,
             execute: execute::<E>,
+            execute_all: None,
             watched: None,
         }
     }

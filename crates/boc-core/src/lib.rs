@@ -183,6 +183,7 @@ mod pump;
 pub mod raw;
 mod readers;
 mod request;
+mod row;
 #[cfg(feature = "std")]
 mod runtime;
 mod schedule;

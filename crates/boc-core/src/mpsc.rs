@@ -1,13 +1,15 @@
 //! An intrusive queue that many threads push to and one at a time pops from.
 //!
 //! Vyukov's queue (1024cores.net, "Intrusive MPSC node-based queue"): pushing is one exchange and
-//! one store. Between these two the queue is *split*: what was pushed later is not reachable yet,
+//! one store, for any number of behaviours. Between these two the queue is *split*: what was pushed later is not reachable yet,
 //! and [`Consumer::pop`] says that there is nothing. Who pushes wakes the consumer after the store, so
 //! nothing is forgotten.
 
 use alloc::boxed::Box;
 use core::{ptr, ptr::NonNull};
 
+#[cfg(feature = "std")]
+use crate::row::Row;
 use crate::{
     behaviour::Behaviour,
     executor::Ready,
@@ -78,17 +80,27 @@ impl Queue {
         let link = ready.into_inner().cast::<Link>();
         // SAFETY: the behaviour is the caller's, and from now on the queue's.
         unsafe { link.as_ref() }.set(None);
-        self.push_link(link);
+        self.push_links(link, link);
     }
 
-    fn push_link(&self, link: NonNull<Link>) {
-        // Release: who gets `link` as its predecessor sees it reset.
+    /// Appends behaviours in one step: nobody else's come between them. From any thread.
+    #[cfg(feature = "std")]
+    pub(crate) fn push_all(&self, row: Row) {
+        if let Some((first, last)) = row.into_ends() {
+            self.push_links(first, last);
+        }
+    }
+
+    /// Appends links that lead from the first to the last, where they end.
+    fn push_links(&self, first: NonNull<Link>, last: NonNull<Link>) {
+        // Release: who gets `last` as its predecessor sees it reset.
         // Acquire: see the predecessor's link reset, before it is set below.
-        let before = self.newest.swap(link.as_ptr(), AcqRel);
-        // Release: pairs with the Acquire in `Consumer::pop`, for all that the behaviour refers to.
+        let before = self.newest.swap(last.as_ptr(), AcqRel);
+        // Release: pairs with the Acquire in `Consumer::pop`, for the links between the two, and all
+        // that the behaviours refer to.
         // SAFETY: a link is not popped before its successor is there (or the stub was pushed behind
         // it, which is a successor too), so the predecessor is still in the queue.
-        unsafe { (*before).next.store(link.as_ptr(), Release) };
+        unsafe { (*before).next.store(first.as_ptr(), Release) };
     }
 
     /// Whether nothing is in the queue. After a push that happened before the call, the answer is
@@ -144,7 +156,7 @@ impl Consumer<'_> {
             // It is the last one: put the stub behind it, so that it can be taken out.
             // SAFETY: the stub is not in the queue, since the consumer has passed it.
             unsafe { stub.as_ref() }.set(None);
-            queue.push_link(stub);
+            queue.push_links(stub, stub);
             // SAFETY: as above.
             next = unsafe { (*oldest).next.load(Acquire) };
             if next.is_null() {
@@ -262,23 +274,21 @@ mod model {
         })
     }
 
-    fn check(preemptions: Option<usize>, program: fn()) {
+    fn check(preemptions: Option<usize>, program: impl Fn() + Sync + Send + 'static) {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = preemptions;
         model.check(program);
     }
 
-    #[test]
-    fn two_producers_against_the_consumer() {
-        check(Some(3), || {
+    /// One of two producers pushes 1 and 2 in this way, and the other one 3.
+    fn two_producers_against_the_consumer(push_two: fn(&Queue, [Ready; 2])) {
+        check(Some(3), move || {
             let (queue, seen) = (Arc::new(Queue::new()), Seen::default());
             let others = [1, 3].map(|n| {
                 let (queue, seen) = (Arc::clone(&queue), Seen::clone(&seen));
-                thread::spawn(move || {
-                    queue.push(ready(n, &seen));
-                    if n == 1 {
-                        queue.push(ready(n + 1, &seen));
-                    }
+                thread::spawn(move || match n {
+                    1 => push_two(&queue, [1, 2].map(|n| ready(n, &seen))),
+                    n => queue.push(ready(n, &seen)),
                 })
             });
             let mut popped = 0;
@@ -296,6 +306,22 @@ mod model {
             let seen = seen.lock().unwrap();
             assert_eq!(seen.len(), 3);
             assert!(seen.iter().filter(|n| **n < 3).is_sorted(), "{seen:?}");
+        });
+    }
+
+    #[test]
+    fn one_after_the_other() {
+        two_producers_against_the_consumer(|queue, two| {
+            two.into_iter().for_each(|ready| queue.push(ready));
+        });
+    }
+
+    #[test]
+    fn a_row() {
+        two_producers_against_the_consumer(|queue, two| {
+            let mut row = Row::new();
+            two.into_iter().for_each(|ready| row.push(ready));
+            queue.push_all(row);
         });
     }
 

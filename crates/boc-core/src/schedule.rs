@@ -532,7 +532,7 @@ unsafe fn enter(behaviour: NonNull<Behaviour>, ordered: &[NonNull<Slot>]) {
 /// The behaviours are new, each one's slots were ordered by [`in_order`], and the cowns are alive.
 pub(crate) unsafe fn acquire_all(behaviours: &[NonNull<Behaviour>]) {
     // SAFETY: the behaviours are new, and have not started before the last loop, so their slots are
-    // alive; each slot enters its queue once. In the last loop each behaviour is resolved once.
+    // alive; each slot enters its queue once. At the end each behaviour is resolved once.
     unsafe {
         let slots = |behaviour: &NonNull<Behaviour>| {
             let slots = Behaviour::slots(*behaviour);
@@ -554,11 +554,10 @@ pub(crate) unsafe fn acquire_all(behaviours: &[NonNull<Behaviour>]) {
             lasts.push(chain.last());
         }
         lasts.iter().for_each(|slot| slot.as_ref().publish());
-        for behaviour in behaviours {
+        let is_ready = |behaviour: &NonNull<Behaviour>| {
             let merged = slots(behaviour).filter(is_merged).count() as u32;
-            if Behaviour::resolve(*behaviour, 1 + merged) {
-                conclusion::start(*behaviour);
-            }
-        }
+            Behaviour::resolve(*behaviour, 1 + merged)
+        };
+        conclusion::start_all(behaviours.iter().copied().filter(is_ready));
     }
 }

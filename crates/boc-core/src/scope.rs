@@ -183,6 +183,7 @@ static VTABLE: VTable = VTable {
         swallow(|| drop(counted));
         taken
     },
+    execute_all: None,
     watched: None,
 };
 
@@ -205,6 +206,7 @@ static INNER: VTable = VTable {
         // SAFETY: the behaviour in `ready` has not ended.
         unsafe { head.cast::<Inner>().as_ref().seat.execute(ready) }
     },
+    execute_all: None,
     watched: Some(|head| {
         // SAFETY: the behaviour whose seat this is has not ended.
         let inner = unsafe { head.cast::<Inner>().as_ref() };

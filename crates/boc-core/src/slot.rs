@@ -320,31 +320,28 @@ impl Slot {
         }
     }
 
-    /// Leaves the queue. Calls `resolve` for each slot that holds the cown by that and did not
-    /// before.
+    /// Leaves the queue. Gives those who hold the cown by that and did not before.
     ///
     /// # Safety
     ///
-    /// The owner holds the cown, and calls this once. The cown is alive.
-    pub(crate) unsafe fn release(this: NonNull<Slot>, resolve: &mut impl FnMut(NonNull<Slot>)) {
+    /// The owner holds the cown, and calls this once. The cown is alive. Those it gives are resolved.
+    #[inline]
+    pub(crate) unsafe fn release(this: NonNull<Slot>) -> Option<Handed> {
         // SAFETY: the slot is its owner's, who is the caller, and who keeps the cown alive.
         unsafe {
             let slot = this.as_ref();
             let cown = slot.cown();
             let next = slot.status.leave(slot.mode(), cown.as_ref());
             match slot.mode() {
-                Mode::Write => {
-                    if let Some(next) = next {
-                        hand_over(next, resolve);
-                    }
-                }
+                Mode::Write => next.map(|next| hand_over(next)),
                 // Who waits for a reader is a writer.
-                Mode::Read => {
-                    if let Left::Last(writer) = cown.as_ref().readers.leave(next) {
+                Mode::Read => match cown.as_ref().readers.leave(next) {
+                    Left::Last(writer) => {
                         slot.set(LAST_READER);
-                        writer.into_iter().for_each(resolve);
+                        writer.map(Handed::Writer)
                     }
-                }
+                    Left::Others => None,
+                },
             }
         }
     }
@@ -359,30 +356,49 @@ impl Slot {
     }
 }
 
+/// Who has come to hold a cown. Each slot is to be resolved.
+pub(crate) enum Handed {
+    Writer(NonNull<Slot>),
+    Readers(ReaderRow),
+}
+
+/// Readers in a row, which hold a cown together. Each may be gone when it has been resolved.
+pub(crate) struct ReaderRow {
+    next: Option<NonNull<Slot>>,
+    last: NonNull<Slot>,
+}
+
+impl Iterator for ReaderRow {
+    type Item = NonNull<Slot>;
+
+    fn next(&mut self) -> Option<NonNull<Slot>> {
+        let slot = self.next?;
+        self.next = if slot == self.last {
+            None
+        } else {
+            // Acquire: pairs with the Release of `link`, for the successor.
+            // SAFETY: a slot whose behaviour lacks a cown stays where it is. This one is resolved after
+            // it was given, and those behind it after that.
+            successor(unsafe { slot.as_ref() }.status.0.load(Acquire))
+        };
+        Some(slot)
+    }
+}
+
 /// Hands a cown over to the slot that has come to the front of the queue, and if that reads, to all
 /// readers in a row.
 ///
 /// # Safety
 ///
-/// The caller held the cown as a writer, and gives it up.
-pub(crate) unsafe fn hand_over(first: NonNull<Slot>, resolve: &mut impl FnMut(NonNull<Slot>)) {
-    // SAFETY: a slot whose behaviour lacks a cown stays where it is, and all of these do up to the
-    // end of `admit_row`; from then on each is touched before it is resolved and not afterwards.
+/// The caller held the cown as a writer, and gives it up. Those it gives are resolved.
+#[inline]
+pub(crate) unsafe fn hand_over(first: NonNull<Slot>) -> Handed {
+    // SAFETY: a slot whose behaviour lacks a cown stays where it is, and all of these do, since none is
+    // resolved here.
     unsafe {
-        if first.as_ref().mode() == Mode::Write {
-            return resolve(first);
-        }
-        let last = admit_row(first);
-        let mut slot = first;
-        loop {
-            // Acquire: pairs with the Release of `link`, for the successor.
-            let next = slot.as_ref().status.0.load(Acquire);
-            let is_last = slot == last;
-            resolve(slot);
-            match successor(next) {
-                Some(next) if !is_last => slot = next,
-                _ => return,
-            }
+        match first.as_ref().mode() {
+            Mode::Write => Handed::Writer(first),
+            Mode::Read => Handed::Readers(ReaderRow { next: Some(first), last: admit_row(first) }),
         }
     }
 }

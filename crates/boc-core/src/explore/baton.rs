@@ -472,5 +472,6 @@ static VTABLE: VTable = VTable {
         state.make_ready(ticket.id, ready);
         Ok(())
     },
+    execute_all: None,
     watched: None,
 };

@@ -31,6 +31,7 @@ use crate::{
     executor::{ExecutorRef, Head, Ready, VTable},
     mpsc::Queue,
     outcome,
+    row::Row,
     signal::wait_on,
     sync::{
         Apart, Arc, Condvar, Mutex,
@@ -214,9 +215,8 @@ impl Shared {
         self.idle.all_parked().into_iter().for_each(|worker| self.wake(worker));
     }
 
-    /// Pushes to the injector, from a thread that is no worker.
-    fn inject(&self, ready: Ready) {
-        self.injector.push(ready);
+    /// Lets everybody know what this thread, which is no worker, has pushed to the injector.
+    fn announce_injected(&self) {
         self.notify();
         // The fence in `notify` pairs with that in `cancel_injected`: either that sees what was
         // pushed, or STOPPED is seen here.
@@ -394,8 +394,19 @@ impl Shared {
         if self.has_stopped() {
             return Err(ready);
         }
-        self.inject(ready);
+        self.injector.push(ready);
+        self.announce_injected();
         Ok(())
+    }
+
+    /// Takes ready behaviours, likewise, and gives them back if the runtime has stopped.
+    fn execute_all_outside(&self, row: Row) -> Row {
+        if self.has_stopped() {
+            return row;
+        }
+        self.injector.push_all(row);
+        self.announce_injected();
+        Row::new()
     }
 }
 
@@ -436,6 +447,7 @@ const fn vtable(bounded: bool, observed: bool) -> VTable {
         begin,
         end,
         execute,
+        execute_all: Some(execute_all),
         watched: None,
     }
 }
@@ -468,6 +480,21 @@ pub(super) unsafe fn execute(data: NonNull<Head>, ready: Ready) -> Result<(), Re
         // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another thread
         // has run the behaviour.
         None => unsafe { referenced(data) }.execute_outside(ready),
+    })
+}
+
+/// See [`VTable::execute_all`].
+///
+/// # Safety
+///
+/// As for [`end`].
+unsafe fn execute_all(data: NonNull<Head>, row: Row) -> Row {
+    // SAFETY: as in `execute`.
+    let shared = unsafe { data.cast::<Shared>().as_ref() };
+    worker::with_context(shared, |context| match context {
+        Some(context) => context.push_all(row),
+        // SAFETY: as in `execute`.
+        None => unsafe { referenced(data) }.execute_all_outside(row),
     })
 }
 

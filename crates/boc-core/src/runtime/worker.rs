@@ -12,6 +12,7 @@ use crate::{
     conclusion,
     executor::{ExecutorRef, Ready, Seat},
     outcome,
+    row::Row,
     sync::{self, Arc, atomic::Ordering::Relaxed},
 };
 
@@ -191,28 +192,50 @@ impl Context {
         if self.shared.has_stopped() {
             return Err(ready);
         }
-        if self.releasing.get() {
-            match self.next.replace(Some(ready)) {
-                None => return Ok(()),
-                first => {
-                    let ready = self.next.replace(first).expect("it was put there just now");
-                    self.push_to_ring(ready);
-                }
-            }
-        } else {
+        if let Some(ready) = self.put_next(ready) {
             self.push_to_ring(ready);
+            self.notify();
         }
         Ok(())
     }
 
-    /// Makes a behaviour visible to all workers, and wakes one if needed.
-    #[inline]
+    /// Takes behaviours, likewise, and wakes a worker for all of them: that one wakes the next one, if
+    /// there is more than it takes.
+    pub(super) fn push_all(&self, mut row: Row) -> Row {
+        if self.shared.has_stopped() {
+            return row;
+        }
+        let left = row.pop().and_then(|ready| self.put_next(ready));
+        if left.is_some() || !row.is_empty() {
+            left.into_iter().for_each(|ready| self.push_to_ring(ready));
+            while let Some(ready) = row.pop() {
+                self.push_to_ring(ready);
+            }
+            self.notify();
+        }
+        row
+    }
+
+    /// Makes a behaviour the next one, if it comes from the one that was run last and there is none;
+    /// else gives it back.
+    fn put_next(&self, ready: Ready) -> Option<Ready> {
+        if !self.releasing.get() {
+            return Some(ready);
+        }
+        let first = self.next.replace(Some(ready));
+        if first.is_some() { self.next.replace(first) } else { None }
+    }
+
+    /// Makes a behaviour visible to all workers. Whoever does so notifies them afterwards.
     fn push_to_ring(&self, ready: Ready) {
         if let Err(ready) = self.state().ring.push(ready) {
             // As long as there is this worker, nobody cancels what is in the injector.
             self.shared.injector.push(ready);
         }
-        // A single worker has nobody to wake.
+    }
+
+    /// Wakes a worker for what was just made visible, if needed. A single worker has nobody to wake.
+    fn notify(&self) {
         if !self.is_alone() {
             self.shared.notify();
         }
@@ -259,6 +282,7 @@ impl Context {
             // to be ready meanwhile, so it must not be in their place.
             if let Some(next) = self.next.take() {
                 self.push_to_ring(next);
+                self.notify();
             }
             return Some(ready);
         }
@@ -268,6 +292,7 @@ impl Context {
                 return Some(next);
             }
             self.push_to_ring(next);
+            self.notify();
         }
         *streak = 0;
         self.pop_ring().or_else(|| self.pop_injector_while_busy())

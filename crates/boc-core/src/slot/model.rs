@@ -87,9 +87,14 @@ impl Request {
             // SAFETY: the request holds the cown, and `schedule` made slots of requests, which live
             // until the threads are joined.
             unsafe {
-                Slot::release(slot, &mut |next| {
+                let resolve = |next: NonNull<Slot>| {
                     next.as_ref().behaviour().cast::<Request>().as_ref().resolve(1);
-                });
+                };
+                match Slot::release(slot) {
+                    None => (),
+                    Some(Handed::Writer(next)) => resolve(next),
+                    Some(Handed::Readers(row)) => row.for_each(resolve),
+                }
                 let slot = slot.as_ref();
                 if slot.references() > 0 {
                     Header::release(slot.cown(), slot.references());

@@ -148,6 +148,7 @@ static TICKET: VTable = VTable {
         // SAFETY: as above. The ticket may be gone when this returns.
         unsafe { shared::execute(shared.cast(), ready) }
     },
+    execute_all: None,
     watched: Some(|head| {
         // SAFETY: the behaviour has not ended.
         let shared = unsafe { head.cast::<Ticket>().as_ref() }.shared;
