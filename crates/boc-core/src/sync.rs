@@ -75,6 +75,18 @@ pub(crate) fn spin_hint() {
     core::hint::spin_loop();
 }
 
+/// Fetches a cache line, where the processor can be told so. Any address will do.
+#[inline]
+pub(crate) fn prefetch(address: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    // SAFETY: a hint, which reads nothing.
+    unsafe {
+        core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
+    }
+    #[cfg(any(not(target_arch = "x86_64"), loom))]
+    let _ = address;
+}
+
 /// Gives the rest of this thread's time slice away, where there is an operating system to take it.
 pub(crate) fn yield_thread() {
     #[cfg(loom)]

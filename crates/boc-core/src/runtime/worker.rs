@@ -13,6 +13,7 @@ use crate::{
     executor::{ExecutorRef, Ready, Seat},
     outcome,
     row::Row,
+    slot::Slot,
     sync::{self, Arc, atomic::Ordering::Relaxed},
 };
 
@@ -341,6 +342,10 @@ impl Context {
                     self.invoke_observed(behaviour)
                 } else {
                     self.seat.set(behaviour.as_ref().executor);
+                    if let slots @ [_, _, ..] = Behaviour::slots(behaviour).as_ref() {
+                        // Those behind it are touched one after the other when it has run.
+                        slots.iter().for_each(Slot::prefetch_successor);
+                    }
                     Behaviour::invoke(behaviour)
                 };
                 self.seat.set(Seat::of(&self.executor));
