@@ -63,7 +63,7 @@ use crate::{
     cown::Header,
     readers::Left,
     sync::{
-        self, Cell,
+        Cell,
         atomic::{
             AtomicPtr,
             Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -348,13 +348,16 @@ impl Slot {
 
     /// Fetches what the release is going to need of the successor, if there is one already. A long queue
     /// does not fit into the processor's caches.
+    #[cfg(feature = "std")]
     #[inline]
     pub(crate) fn prefetch_successor(&self) {
+        // For the model checker it would be one more step to explore.
+        #[cfg(not(loom))]
         // Relaxed: nothing is read by it.
         if let Some(next) = successor(self.status.0.load(Relaxed)) {
-            sync::prefetch(next.as_ptr().cast());
+            crate::sync::prefetch(next.as_ptr().cast());
             // The head of its behaviour, which lies before it, and in most cases not far.
-            sync::prefetch(next.as_ptr().wrapping_byte_sub(64).cast());
+            crate::sync::prefetch(next.as_ptr().wrapping_byte_sub(64).cast());
         }
     }
 

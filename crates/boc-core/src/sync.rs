@@ -76,14 +76,15 @@ pub(crate) fn spin_hint() {
 }
 
 /// Fetches a cache line, where the processor can be told so. Any address will do.
+#[cfg(all(feature = "std", not(loom)))]
 #[inline]
 pub(crate) fn prefetch(address: *const u8) {
-    #[cfg(all(target_arch = "x86_64", not(loom)))]
+    #[cfg(target_arch = "x86_64")]
     // SAFETY: a hint, which reads nothing.
     unsafe {
         core::arch::x86_64::_mm_prefetch::<{ core::arch::x86_64::_MM_HINT_T0 }>(address.cast());
     }
-    #[cfg(any(not(target_arch = "x86_64"), loom))]
+    #[cfg(not(target_arch = "x86_64"))]
     let _ = address;
 }
 
