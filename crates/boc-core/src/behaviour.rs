@@ -499,8 +499,9 @@ impl Behaviour {
         unsafe { (this.as_ref().vtable.free)(this) };
     }
 
+    /// Whether it was cancelled, as far as the caller knows.
     pub(crate) fn was_cancelled(&self) -> bool {
-        // Relaxed: whoever set it happened before the caller became the owner.
+        // Relaxed: what is asked for happened before the call.
         self.pending.load(Relaxed) & CANCELLED != 0
     }
 }

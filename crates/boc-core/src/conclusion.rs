@@ -11,7 +11,7 @@ use crate::{
     row::Row,
     schedule,
     slot::{self, Handed, Mode, Slot},
-    sync::atomic::Ordering::{AcqRel, Relaxed},
+    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed},
 };
 
 /// Releases what a behaviour holds, after it ran or was cancelled, and gives it up.
@@ -295,8 +295,8 @@ impl Together {
     unsafe fn add(&mut self, behaviour: NonNull<Behaviour>, refused: &mut Refused) {
         // SAFETY: passed on to the caller.
         unsafe {
-            if behaviour.as_ref().was_cancelled() {
-                return refused.push(behaviour);
+            if was_cancelled(behaviour, refused) {
+                return;
             }
             let seat = behaviour.as_ref().executor;
             if seat != self.seat {
@@ -326,6 +326,29 @@ impl Together {
     }
 }
 
+/// Whether a behaviour that holds all its cowns was cancelled. Then it is concluded by the caller, or by
+/// who cancels it if that is not through yet.
+///
+/// # Safety
+///
+/// The caller owns the behaviour, and gives it up if the answer is `true`.
+#[inline]
+unsafe fn was_cancelled(behaviour: NonNull<Behaviour>, refused: &mut Refused) -> bool {
+    // SAFETY: passed on to the caller. Who cancels after the last cown was there has added a share for
+    // who has the behaviour ready, which is this thread.
+    unsafe {
+        // Acquire: pairs with `cancel`, for the closure that is gone if that is through.
+        let pending = behaviour.as_ref().pending.load(Acquire);
+        if pending & CANCELLED == 0 {
+            return false;
+        }
+        if pending & COUNT == 0 || Behaviour::resolve(behaviour, 1) {
+            refused.push(behaviour);
+        }
+        true
+    }
+}
+
 /// Hands a behaviour that holds all its cowns to its executor. If that refuses, or the behaviour was
 /// cancelled, there is nothing left but to conclude it.
 ///
@@ -336,8 +359,8 @@ unsafe fn dispatch(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     // SAFETY: the caller owns the behaviour; the seat is copied out because the behaviour may be
     // gone when `execute` returns.
     unsafe {
-        if behaviour.as_ref().was_cancelled() {
-            return refused.push(behaviour);
+        if was_cancelled(behaviour, refused) {
+            return;
         }
         let executor = behaviour.as_ref().executor;
         if let Err(ready) = executor.execute(Ready::new(behaviour)) {
@@ -392,8 +415,7 @@ impl Refused {
 
     fn pop(&mut self) -> Option<NonNull<Behaviour>> {
         let behaviour = self.0?;
-        // SAFETY: the list owns its behaviours; the link was set by `push`, or is null in a
-        // behaviour that came from an executor's queue.
+        // SAFETY: the list owns its behaviours; the link was set by `push`.
         self.0 = unsafe { behaviour.as_ref() }.link.take().map(NonNull::cast);
         Some(behaviour)
     }

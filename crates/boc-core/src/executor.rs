@@ -125,7 +125,7 @@ impl Head {
 }
 
 /// What depends on the type of the executor. All functions get a pointer to its head that may be used
-/// to reach the whole of it. `end` and `execute` do not unwind.
+/// to reach the whole of it. `end`, `execute` and `execute_all` do not unwind.
 pub(crate) struct VTable {
     /// Adds a reference.
     pub(crate) retain: unsafe fn(NonNull<Head>),
@@ -141,7 +141,7 @@ pub(crate) struct VTable {
     pub(crate) begin: unsafe fn(NonNull<Head>) -> Option<NonNull<Head>>,
     /// Counts a behaviour out.
     pub(crate) end: unsafe fn(NonNull<Head>),
-    /// [`Executor::execute`]. If that panics, the behaviour was taken, or cancelled by being dropped.
+    /// [`Executor::execute`]. `Ok` if that panicked: the behaviour was taken, or cancelled by being dropped.
     pub(crate) execute: unsafe fn(NonNull<Head>, Ready) -> Result<(), Ready>,
     /// `execute` for several behaviours with this seat, where that can be done at once. Gives back those
     /// that it did not take.

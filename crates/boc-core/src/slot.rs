@@ -188,8 +188,8 @@ impl Status {
                     if joins {
                         cown.add_readers(chain.leading_readers);
                     }
-                    // Release: pairs with the Acquire in `release`; the owner may resolve the
-                    // successor, so it has to see it initialised, and counted.
+                    // Release: pairs with the Acquire in `leave`, in `admit_row` and in `ReaderRow`; who
+                    // hands the cown over may resolve the successor, so it has to see it initialised, and counted.
                     // A plain store: only the successor changes these states.
                     word.store(next, Release);
                     return joins;

@@ -108,12 +108,55 @@ fn a_host_that_schedules_around_a_wait() {
             Scheduling { executor: runtime.executor().clone(), ran: Arc::clone(&ran), left: 3 };
         let runtime = &runtime;
         scope.spawn(move || runtime.run_worker(&mut host).unwrap());
-        while ran.load(SeqCst) < 200 {
-            // Something has to wake the worker, since the host schedules before it waits.
-            runtime.when((), |()| ()).wait().unwrap();
+        // Nothing else wakes the worker.
+        while ran.load(SeqCst) < 3 * 200 {
+            thread::yield_now();
         }
         runtime.shutdown();
     });
+}
+
+/// Ends what is in flight before it waits: who waits for that has to learn of it.
+#[test]
+fn a_host_that_cancels_before_a_wait() {
+    struct Cancelling(Option<boc_core::Batch>);
+    impl Host for Cancelling {
+        fn park(&mut self, wait: &mut dyn FnMut()) {
+            drop(self.0.take());
+            wait();
+        }
+    }
+    let runtime = Builder::new().workers(1).foreign_threads().build().unwrap();
+    let mut batch = runtime.batch();
+    batch.when((), |()| ());
+    thread::scope(|scope| {
+        let runtime = &runtime;
+        scope.spawn(move || runtime.run_worker(&mut Cancelling(Some(batch))).unwrap());
+        runtime.quiesce(None).unwrap();
+        runtime.shutdown();
+    });
+}
+
+/// A thread-local's destructor ends the runtime on one of its own threads, while another thread waits for
+/// that thread's end.
+#[test]
+fn shutdown_by_a_thread_local_of_a_worker() {
+    struct Ending(Arc<Runtime>);
+    impl Drop for Ending {
+        fn drop(&mut self) {
+            self.0.shutdown();
+        }
+    }
+    thread_local! {
+        static ENDING: std::cell::RefCell<Option<Ending>> = const { std::cell::RefCell::new(None) };
+    }
+    let runtime = Arc::new(Runtime::with_workers(2));
+    let own = Arc::clone(&runtime);
+    runtime
+        .when((), move |()| ENDING.with_borrow_mut(|ending| *ending = Some(Ending(own))))
+        .wait()
+        .unwrap();
+    runtime.shutdown();
 }
 
 #[test]

@@ -423,11 +423,12 @@ impl Runtime {
             return;
         }
         self.shared.wait_retired(None);
-        lock!(self.threads).drain(..).for_each(join);
+        // Not joined under the locks, which these threads may want, to end the runtime.
+        let threads = core::mem::take(&mut *lock!(self.threads));
+        threads.into_iter().for_each(join);
         // The workers left when nothing was in flight, or the runtime had stopped. If it had none,
         // nobody is going to run what is ready.
         self.shared.finish();
-        // Not joined under the lock, which its hook may want, to end the runtime.
         let watchdog = lock!(self.watchdog).take();
         watchdog.into_iter().for_each(join);
     }

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use boc_core::{ExecutorRef, Pump, Scope};
-use loom::{cell::UnsafeCell, thread};
+use boc_core::{ExecutorRef, Promise, Pump, Scope};
+use loom::{
+    cell::UnsafeCell,
+    sync::atomic::{AtomicBool, Ordering::SeqCst},
+    thread,
+};
 
 use crate::model::{Ledger, check};
 
@@ -90,5 +94,35 @@ fn closing_against_scheduling() {
             assert!(handle.is_finished());
             assert_eq!(handle.wait().is_ok(), written == 1);
         }
+    });
+}
+
+/// Says when it is dropped, by a step that the checker knows of.
+struct Telling(Arc<AtomicBool>);
+
+impl Drop for Telling {
+    fn drop(&mut self) {
+        self.0.store(true, SeqCst);
+    }
+}
+
+/// A scope has not ended before its behaviours' closures are gone, whoever drops them.
+#[test]
+fn becoming_ready_against_a_cancellation() {
+    check(3, |_| {
+        let pump = Pump::new();
+        let scope = Scope::new(pump.executor());
+        let (promise, input) = Promise::<()>::new();
+        let gone = Arc::new(AtomicBool::new(false));
+        let closure = Telling(Arc::clone(&gone));
+        let handle = scope.when(&input, move |_| drop(closure));
+        let other = thread::spawn(move || {
+            promise.fulfil(()).unwrap();
+            pump.run_until_idle();
+            scope.close().wait().unwrap();
+            assert!(gone.load(SeqCst), "the scope has ended, and the closure is still there");
+        });
+        handle.cancel();
+        other.join().unwrap();
     });
 }
