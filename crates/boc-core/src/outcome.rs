@@ -4,7 +4,9 @@ use alloc::{boxed::Box, string::String};
 use core::{any::Any, fmt, mem};
 
 /// The payload of a panic in a behaviour.
-pub struct Panic(Box<dyn Any + Send>);
+///
+/// In two boxes, so that an outcome that is no panic does not need room for two pointers.
+pub struct Panic(Box<Box<dyn Any + Send>>);
 
 // SAFETY: by a shared reference nothing is reached but a message, which is `Sync`.
 unsafe impl Sync for Panic {}
@@ -12,7 +14,7 @@ unsafe impl Sync for Panic {}
 impl Panic {
     /// The payload, as `std::panic::catch_unwind` gives it.
     pub fn into_payload(self) -> Box<dyn Any + Send> {
-        self.0
+        *self.0
     }
 
     /// The message, if the panic was raised with one (by `panic!`, `unwrap`, an assertion, …).
@@ -177,7 +179,8 @@ impl State for () {
 /// Calls `f`; a panic comes back as a value.
 #[cfg(feature = "std")]
 pub(crate) fn contain<R>(f: impl FnOnce() -> R) -> Result<R, Panic> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).map_err(Panic)
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(f))
+        .map_err(|payload| Panic(Box::new(payload)))
 }
 
 /// Calls `f`. Without `std` a panic cannot be caught, and does not return.
