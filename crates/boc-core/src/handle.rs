@@ -168,7 +168,8 @@ mod waiting {
     impl<R: Send + 'static> Handle<R> {
         /// Waits for the behaviour, and takes its value.
         ///
-        /// If other behaviours were scheduled over this handle, it waits for those too.
+        /// If other behaviours were scheduled over this handle, it waits for those too; if one of them has
+        /// taken the value, instead of looking at it, there is none left.
         ///
         /// # Errors
         ///
@@ -177,6 +178,7 @@ mod waiting {
         /// # Panics
         ///
         /// Inside of a behaviour, where waiting could deadlock: schedule over the handle instead.
+        #[track_caller]
         pub fn wait(self) -> Result<R, Failure> {
             match self.wait_until(None) {
                 Ok(outcome) => outcome,
@@ -193,11 +195,13 @@ mod waiting {
         /// # Panics
         ///
         /// Inside of a behaviour.
+        #[track_caller]
         pub fn wait_timeout(self, timeout: Duration) -> Result<Result<R, Failure>, Self> {
             // A deadline that the clock cannot express is never reached.
             self.wait_until(Instant::now().checked_add(timeout))
         }
 
+        #[track_caller]
         fn wait_until(self, deadline: Option<Instant>) -> Result<Result<R, Failure>, Self> {
             assert!(
                 !outcome::inside(),

@@ -5,6 +5,9 @@ use core::{any::Any, fmt, mem};
 
 /// The payload of a panic in a behaviour.
 ///
+/// The behaviour's cowns go on to those behind it with the values that the panic left in them: there is no
+/// poisoning.
+///
 /// In two boxes, so that an outcome that is no panic does not need room for two pointers.
 pub struct Panic(Box<Box<dyn Any + Send>>);
 

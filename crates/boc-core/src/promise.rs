@@ -29,6 +29,10 @@ use crate::{
 /// ```
 ///
 /// Dropping a promise breaks it: the outcome is [`Failure::Broken`](crate::Failure::Broken).
+///
+/// A runtime whose behaviours wait for a promise does not end before that is fulfilled or dropped. So a
+/// thread that has a promise, and drops the runtime while it has it, waits for itself: declare the
+/// runtime first, or fulfil what is left before its end.
 #[must_use = "a promise that is dropped is broken"]
 pub struct Promise<R> {
     /// It has no cowns, belongs to no executor, and its closure is never called; this is its run.

@@ -49,6 +49,10 @@ use crate::{
 /// [`DuplicateCown`](crate::DuplicateCown).
 ///
 /// This trait is sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a request of cowns",
+    note = "name each cown by reference, `&cown`, `read(&cown)` or `acquire(&cown)`, and several in a tuple or slice"
+)]
 pub trait Request: sealed::Parts {}
 
 impl<Q: sealed::Parts> Request for Q {}

@@ -80,6 +80,7 @@ impl Builder {
     ///
     /// If `count` is 0, or 65,536 or more.
     #[must_use]
+    #[track_caller]
     pub fn workers(mut self, count: usize) -> Self {
         assert!(count < 1 << 16, "a runtime has at most 65,535 workers, not {count}");
         self.workers = NonZeroUsize::new(count).expect("a runtime needs at least one worker");
@@ -115,6 +116,7 @@ impl Builder {
     ///
     /// If `count` is 0.
     #[must_use]
+    #[track_caller]
     pub fn max_in_flight(mut self, count: usize) -> Self {
         assert!(count > 0, "with no behaviour in flight nothing can be scheduled");
         self.limit = count;

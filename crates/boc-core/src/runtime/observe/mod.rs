@@ -80,7 +80,7 @@ impl fmt::Display for BehaviourId {
 /// let cown = Cown::new(1);
 /// assert_eq!(CownId::from(&cown), CownId::from(&cown.clone()));
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CownId(usize);
 
 impl CownId {
@@ -99,6 +99,12 @@ impl<T> From<&Cown<T>> for CownId {
 impl<R: Send + 'static> From<&Handle<R>> for CownId {
     fn from(handle: &Handle<R>) -> Self {
         handle.cown().into()
+    }
+}
+
+impl fmt::Debug for CownId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CownId({:#x})", self.0)
     }
 }
 

@@ -166,8 +166,8 @@ impl Runtime {
     /// let report = runtime.report();
     /// let stuck = &report.behaviours[0];
     /// assert!(stuck.location.file().ends_with(".rs"));
-    /// // Nobody of this runtime: the promise.
-    /// assert!(report.before(&stuck.waits_for[0]).is_empty());
+    /// // Nobody of this runtime is in its way, so it waits for somebody outside: the promise.
+    /// assert!(stuck.waits_for.iter().all(|wait| report.before(wait).is_empty()));
     /// # promise.fulfil(1).unwrap();
     /// ```
     pub fn report(&self) -> Report {
