@@ -18,9 +18,7 @@ impl Backoff {
     /// Waits a little, longer than the last time.
     pub(crate) fn snooze(&mut self) {
         if !cfg!(loom) && self.rounds < Self::SPIN_ROUNDS {
-            for _ in 0..1 << self.rounds {
-                sync::spin_hint();
-            }
+            sync::spin(1 << self.rounds);
             self.rounds += 1;
         } else {
             #[cfg(loom)]

@@ -16,8 +16,8 @@
 //!    and the extra one. Each release by a predecessor takes one ([`Behaviour::resolve`]). Who
 //!    takes the last one owns the behaviour exclusively, and hands it to its executor as a
 //!    [`Ready`](crate::Ready).
-//! 3. [`Ready::run`](crate::Ready::run) calls the closure, or dropping the `Ready` drops the closure uncalled; either
-//!    way the state S learns the outcome.
+//! 3. [`Ready::run`](crate::Ready::run) calls the closure, or dropping the `Ready` drops the closure
+//!    uncalled; either way the state S learns the outcome.
 //! 4. [`crate::conclusion`] releases the cowns, tells who waits for the completion, tells the executor, and
 //!    gives up the reference of the run. The memory goes with the last reference to the result.
 

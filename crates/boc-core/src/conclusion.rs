@@ -295,7 +295,7 @@ impl Together {
     unsafe fn add(&mut self, behaviour: NonNull<Behaviour>, refused: &mut Refused) {
         // SAFETY: passed on to the caller.
         unsafe {
-            if was_cancelled(behaviour, refused) {
+            if let_go_if_cancelled(behaviour, refused) {
                 return;
             }
             let seat = behaviour.as_ref().executor;
@@ -312,28 +312,23 @@ impl Together {
         if self.row.is_empty() {
             return;
         }
-        // SAFETY: all of them have this seat; what is given back belongs to the caller.
-        unsafe {
-            let mut given_back =
-                self.seat.execute_all(core::mem::replace(&mut self.row, Row::new()));
-            while let Some(ready) = given_back.pop() {
-                let behaviour = ready.into_inner();
-                if Behaviour::abandon(behaviour) {
-                    refused.push(behaviour);
-                }
-            }
+        let row = core::mem::replace(&mut self.row, Row::new());
+        // SAFETY: all of them have this seat.
+        let mut given_back = unsafe { self.seat.execute_all(row) };
+        while let Some(ready) = given_back.pop() {
+            refused.take_back(ready);
         }
     }
 }
 
-/// Whether a behaviour that holds all its cowns was cancelled. Then it is concluded by the caller, or by
-/// who cancels it if that is not through yet.
+/// Lets a behaviour that holds all its cowns go if it was cancelled, and says whether it was. It is
+/// concluded with the others that are `refused`, or by who cancels it if that is not through yet.
 ///
 /// # Safety
 ///
 /// The caller owns the behaviour, and gives it up if the answer is `true`.
 #[inline]
-unsafe fn was_cancelled(behaviour: NonNull<Behaviour>, refused: &mut Refused) -> bool {
+unsafe fn let_go_if_cancelled(behaviour: NonNull<Behaviour>, refused: &mut Refused) -> bool {
     // SAFETY: passed on to the caller. Who cancels after the last cown was there has added a share for
     // who has the behaviour ready, which is this thread.
     unsafe {
@@ -359,15 +354,12 @@ unsafe fn dispatch(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     // SAFETY: the caller owns the behaviour; the seat is copied out because the behaviour may be
     // gone when `execute` returns.
     unsafe {
-        if was_cancelled(behaviour, refused) {
+        if let_go_if_cancelled(behaviour, refused) {
             return;
         }
         let executor = behaviour.as_ref().executor;
         if let Err(ready) = executor.execute(Ready::new(behaviour)) {
-            let behaviour = ready.into_inner();
-            if Behaviour::abandon(behaviour) {
-                refused.push(behaviour);
-            }
+            refused.take_back(ready);
         }
     }
 }
@@ -411,6 +403,17 @@ impl Refused {
         // SAFETY: owned, so nobody else uses the link.
         unsafe { behaviour.as_ref() }.link.set(self.0.map(NonNull::cast));
         self.0 = Some(behaviour);
+    }
+
+    /// Takes a behaviour that its executor does not run.
+    fn take_back(&mut self, ready: Ready) {
+        let behaviour = ready.into_inner();
+        // SAFETY: the `Ready` owned the behaviour.
+        unsafe {
+            if Behaviour::abandon(behaviour) {
+                self.push(behaviour);
+            }
+        }
     }
 
     fn pop(&mut self) -> Option<NonNull<Behaviour>> {

@@ -141,13 +141,29 @@ pub(crate) struct VTable {
     pub(crate) begin: unsafe fn(NonNull<Head>) -> Option<NonNull<Head>>,
     /// Counts a behaviour out.
     pub(crate) end: unsafe fn(NonNull<Head>),
-    /// [`Executor::execute`]. `Ok` if that panicked: the behaviour was taken, or cancelled by being dropped.
+    /// [`Executor::execute`]. `Ok` if that panicked: the behaviour was taken, or cancelled by being
+    /// dropped.
     pub(crate) execute: unsafe fn(NonNull<Head>, Ready) -> Result<(), Ready>,
     /// `execute` for several behaviours with this seat, where that can be done at once. Gives back those
     /// that it did not take.
     pub(crate) execute_all: Option<unsafe fn(NonNull<Head>, Row) -> Row>,
     /// Of a head that `begin` gave: how a runtime that observes its behaviours gets at this one.
     pub(crate) watched: Option<unsafe fn(NonNull<Head>) -> Option<Watched>>,
+}
+
+impl VTable {
+    /// What a head has in common with others that stand for one behaviour, as `begin` may give it: it is
+    /// no executor to schedule on.
+    pub(crate) const OF_ONE_BEHAVIOUR: Self = Self {
+        retain: |_| unreachable!("this seat is not lent to anybody"),
+        release: |_| unreachable!("this seat is not lent to anybody"),
+        wait_for_room: None,
+        begin: |_| unreachable!("this seat is not lent to anybody"),
+        end: |_| (),
+        execute: |_, ready| Err(ready),
+        execute_all: None,
+        watched: None,
+    };
 }
 
 /// A behaviour that is observed.
@@ -167,16 +183,7 @@ pub(crate) struct Seat(NonNull<Head>);
 impl Seat {
     /// The seat of a behaviour that no executor took. It never becomes ready.
     pub(crate) fn nobody() -> Self {
-        static NOBODY: Head = Head::new(&VTable {
-            retain: |_| (),
-            release: |_| (),
-            wait_for_room: None,
-            begin: |_| None,
-            end: |_| (),
-            execute: |_, ready| Err(ready),
-            execute_all: None,
-            watched: None,
-        });
+        static NOBODY: Head = Head::new(&VTable::OF_ONE_BEHAVIOUR);
         Self(NonNull::from(&NOBODY))
     }
 

@@ -1,9 +1,9 @@
 //! An intrusive queue that many threads push to and one at a time pops from.
 //!
 //! Vyukov's queue (1024cores.net, "Intrusive MPSC node-based queue"): pushing is one exchange and
-//! one store, for any number of behaviours. Between these two the queue is *split*: what was pushed later is not reachable yet,
-//! and [`Consumer::pop`] says that there is nothing. Who pushes wakes the consumer after the store, so
-//! nothing is forgotten.
+//! one store, for any number of behaviours. Between these two the queue is *split*: what was pushed
+//! later is not reachable yet, and [`Consumer::pop`] says that there is nothing. Who pushes wakes the
+//! consumer after the store, so nothing is forgotten.
 
 use alloc::boxed::Box;
 use core::{ptr, ptr::NonNull};

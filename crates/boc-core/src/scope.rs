@@ -190,10 +190,6 @@ static VTABLE: VTable = VTable {
 /// Of the other behaviours. In an exploration they schedule on the exploration itself; a runtime that
 /// observes them learns by `watched` what to lend them.
 static INNER: VTable = VTable {
-    retain: |_| unreachable!("this seat is not lent to anybody"),
-    release: |_| unreachable!("this seat is not lent to anybody"),
-    wait_for_room: None,
-    begin: |_| unreachable!("this seat is not lent to anybody"),
     end: |head| {
         // SAFETY: `begin` made it, and this is its last use.
         let inner = unsafe { Box::from_raw(head.cast::<Inner>().as_ptr()) };
@@ -206,13 +202,13 @@ static INNER: VTable = VTable {
         // SAFETY: the behaviour in `ready` has not ended.
         unsafe { head.cast::<Inner>().as_ref().seat.execute(ready) }
     },
-    execute_all: None,
     watched: Some(|head| {
         // SAFETY: the behaviour whose seat this is has not ended.
         let inner = unsafe { head.cast::<Inner>().as_ref() };
         let scope = NonNull::new(Arc::as_ptr(&inner.share.0).cast_mut())?;
         Some(Watched { ticket: inner.seat.watched()?.ticket, lender: Seat::at(scope.cast()) })
     }),
+    ..VTable::OF_ONE_BEHAVIOUR
 };
 
 /// A reference of one's own.

@@ -40,9 +40,9 @@
 //!
 //! # Readers
 //!
-//! The cown counts the readers that hold it ([`Readers`](crate::readers::Readers)). They leave in any order; a writer behind
-//! them waits for the count, not for its predecessor. Whoever adds to the count does so before the
-//! readers are seen as holding the cown:
+//! The cown counts the readers that hold it ([`Readers`](crate::readers::Readers)). They leave in any
+//! order; a writer behind them waits for the count, not for its predecessor. Whoever adds to the count
+//! does so before the readers are seen as holding the cown:
 //!
 //! - a reader that joins counts itself before it links itself. Its predecessor cannot have left
 //!   before, since it waits for the link, so the count does not reach zero in between;
@@ -189,7 +189,8 @@ impl Status {
                         cown.add_readers(chain.leading_readers);
                     }
                     // Release: pairs with the Acquire in `leave`, in `admit_row` and in `ReaderRow`; who
-                    // hands the cown over may resolve the successor, so it has to see it initialised, and counted.
+                    // hands the cown over may resolve the successor, so it has to see it
+                    // initialised, and counted.
                     // A plain store: only the successor changes these states.
                     word.store(next, Release);
                     return joins;

@@ -67,12 +67,15 @@ impl<T> core::ops::Deref for Apart<T> {
     }
 }
 
-/// Tells the processor (or the model checker) that this thread waits for another one.
-pub(crate) fn spin_hint() {
-    #[cfg(loom)]
-    loom::hint::spin_loop();
-    #[cfg(not(loom))]
-    core::hint::spin_loop();
+/// Pauses so many times, and tells the processor (or the model checker) that this thread waits for
+/// another one.
+pub(crate) fn spin(times: u32) {
+    for _ in 0..times {
+        #[cfg(loom)]
+        loom::hint::spin_loop();
+        #[cfg(not(loom))]
+        core::hint::spin_loop();
+    }
 }
 
 /// Fetches a cache line, where the processor can be told so. Any address will do.

@@ -194,8 +194,7 @@ impl Context {
             return Err(ready);
         }
         if let Some(ready) = self.put_next(ready) {
-            self.push_to_ring(ready);
-            self.notify();
+            self.publish(ready);
         }
         Ok(())
     }
@@ -225,6 +224,12 @@ impl Context {
         }
         let first = self.next.replace(Some(ready));
         if first.is_some() { self.next.replace(first) } else { None }
+    }
+
+    /// Makes a behaviour visible to all workers, and wakes one if needed.
+    fn publish(&self, ready: Ready) {
+        self.push_to_ring(ready);
+        self.notify();
     }
 
     /// Makes a behaviour visible to all workers. Whoever does so notifies them afterwards.
@@ -282,8 +287,7 @@ impl Context {
             // `next` stays where it is: it is still the next after this one, but others may come
             // to be ready meanwhile, so it must not be in their place.
             if let Some(next) = self.next.take() {
-                self.push_to_ring(next);
-                self.notify();
+                self.publish(next);
             }
             return Some(ready);
         }
@@ -292,8 +296,7 @@ impl Context {
             if *streak < STREAK || self.state().ring.is_empty() {
                 return Some(next);
             }
-            self.push_to_ring(next);
-            self.notify();
+            self.publish(next);
         }
         *streak = 0;
         self.pop_ring().or_else(|| self.pop_injector_while_busy())
@@ -330,13 +333,12 @@ impl Context {
 
     /// Runs a behaviour, or cancels it if the runtime has stopped.
     fn execute<const OBSERVED: bool>(&self, ready: Ready) {
+        if self.shared.has_stopped() {
+            return drop(ready);
+        }
         let behaviour = ready.into_inner();
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
-            if self.shared.has_stopped() {
-                drop(Ready::new(behaviour));
-                return;
-            }
             outcome::as_behaviour(|| {
                 let next = if OBSERVED {
                     self.invoke_observed(behaviour)
@@ -380,9 +382,7 @@ impl Context {
     fn search(&self, host: &mut dyn Host, pause: u32) -> Option<Ready> {
         self.shared.notify_if_quiescent();
         self.shared.idle.start_searching();
-        for _ in 0..pause {
-            sync::spin_hint();
-        }
+        sync::spin(pause);
         let mut backoff = Backoff::new();
         loop {
             for _ in 0..SEARCH_ROUNDS {
@@ -394,7 +394,7 @@ impl Context {
                     }
                     return Some(ready);
                 }
-                (0..SEARCH_PAUSES).for_each(|_| sync::spin_hint());
+                sync::spin(SEARCH_PAUSES);
             }
             self.shared.idle.park(self.index);
             if self.shared.has_work() || self.is_done() {

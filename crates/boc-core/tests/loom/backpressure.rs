@@ -7,7 +7,7 @@ use loom::{sync::Arc, thread};
 
 use crate::{
     model::{Ledger, check},
-    runtime::{ran, started_worker, write},
+    runtime::{ran, refused_elsewhere, started_worker, write},
 };
 
 /// A runtime with one worker that has room for so many behaviours.
@@ -57,11 +57,7 @@ fn two_are_held_back_against_ends() {
 fn being_held_back_against_an_end_outside() {
     check(3, |ledger| {
         let runtime = bounded(2);
-        let other = {
-            let (executor, cown, token) =
-                (runtime.executor().clone(), ledger.log(), ledger.token());
-            thread::spawn(move || drop(executor.try_when((&cown, &cown), move |_| drop(token))))
-        };
+        let other = refused_elsewhere(ledger, &runtime);
         for _ in 0..2 {
             let token = ledger.token();
             runtime.when_detached((), move |()| drop(token));

@@ -9,11 +9,11 @@ use loom::{sync::Arc, thread};
 
 use crate::{
     model::{check, entries},
-    runtime::{started_worker, write},
+    runtime::{started_worker, write, write_elsewhere},
 };
 
-fn runtime(workers: usize) -> Arc<Runtime> {
-    let builder = Builder::new().workers(workers).foreign_threads();
+fn observed() -> Arc<Runtime> {
+    let builder = Builder::new().workers(1).foreign_threads();
     Arc::new(builder.events(3).build().unwrap())
 }
 
@@ -43,7 +43,7 @@ fn assert_empty(report: &Report) {
 #[test]
 fn a_report_against_starts_and_ends() {
     check(2, |ledger| {
-        let runtime = runtime(1);
+        let runtime = observed();
         let worker = started_worker(&runtime);
         let cown = ledger.log();
         write(runtime.executor(), &cown, ledger.token(), 1);
@@ -60,13 +60,10 @@ fn a_report_against_starts_and_ends() {
 #[test]
 fn a_report_against_a_cown_from_elsewhere() {
     check(2, |ledger| {
-        let runtime = runtime(1);
+        let runtime = observed();
         let worker = started_worker(&runtime);
         let cown = ledger.log();
-        let other = {
-            let (cown, token) = (cown.clone(), ledger.token());
-            thread::spawn(move || drop(write(&ExecutorRef::inline(), &cown, token, 2)))
-        };
+        let other = write_elsewhere(&ExecutorRef::inline(), &cown, ledger.token(), 2);
         write(runtime.executor(), &cown, ledger.token(), 1);
         assert_possible(&runtime.report());
         runtime.shutdown();
@@ -81,13 +78,9 @@ fn a_report_against_a_cown_from_elsewhere() {
 #[test]
 fn a_report_against_scheduling_and_the_end() {
     check(2, |ledger| {
-        let runtime = runtime(1);
+        let runtime = observed();
         let cown = ledger.log();
-        let other = {
-            let (executor, cown) = (runtime.executor().clone(), cown.clone());
-            let token = ledger.token();
-            thread::spawn(move || drop(write(&executor, &cown, token, 2)))
-        };
+        let other = write_elsewhere(runtime.executor(), &cown, ledger.token(), 2);
         let reporter = {
             let runtime = Arc::clone(&runtime);
             thread::spawn(move || {

@@ -3,7 +3,7 @@
 use boc_core::{Builder, Cown, ExecutorRef, Failure, Handle, Host, Runtime, raw::Signal, when};
 use loom::{sync::Arc, thread};
 
-use crate::model::{Log, Token, check, entries};
+use crate::model::{Ledger, Log, Token, check, entries};
 
 fn runtime(workers: usize) -> Arc<Runtime> {
     Arc::new(Builder::new().workers(workers).foreign_threads().build().unwrap())
@@ -50,7 +50,7 @@ pub(crate) fn write(
 }
 
 /// The same on another thread.
-fn write_elsewhere(
+pub(crate) fn write_elsewhere(
     executor: &ExecutorRef,
     cown: &Cown<Log>,
     token: Token,
@@ -58,6 +58,13 @@ fn write_elsewhere(
 ) -> thread::JoinHandle<Handle<()>> {
     let (executor, cown) = (executor.clone(), cown.clone());
     thread::spawn(move || write(&executor, &cown, token, entry))
+}
+
+/// Schedules a behaviour that is refused, since it names a cown twice, on another thread: that thread
+/// counts it in and out. Says whether that was the reason.
+pub(crate) fn refused_elsewhere(ledger: &Ledger, runtime: &Runtime) -> thread::JoinHandle<bool> {
+    let (executor, cown, token) = (runtime.executor().clone(), ledger.log(), ledger.token());
+    thread::spawn(move || executor.try_when((&cown, &cown), move |_| drop(token)).is_err())
 }
 
 /// Whether the behaviour ran; it has to be over.
@@ -244,15 +251,9 @@ fn quiescence_against_a_nested_behaviour() {
 fn quiescence_against_an_end_outside() {
     check(3, |ledger| {
         let runtime = runtime(1);
-        let other = {
-            let (executor, cown, token) =
-                (runtime.executor().clone(), ledger.log(), ledger.token());
-            thread::spawn(move || {
-                assert!(executor.try_when((&cown, &cown), move |_| drop(token)).is_err());
-            })
-        };
+        let other = refused_elsewhere(ledger, &runtime);
         runtime.quiesce(None).unwrap();
-        other.join().unwrap();
+        assert!(other.join().unwrap());
     });
 }
 

@@ -123,10 +123,6 @@ impl Ticket {
 }
 
 static TICKET: VTable = VTable {
-    retain: |_| unreachable!("a ticket is not lent to anybody"),
-    release: |_| unreachable!("a ticket is not lent to anybody"),
-    wait_for_room: None,
-    begin: |_| unreachable!("a ticket is not lent to anybody"),
     end: |head| {
         // SAFETY: `issue` made it, and this is its last use.
         let ticket = unsafe { Box::from_raw(head.cast::<Ticket>().as_ptr()) };
@@ -148,12 +144,12 @@ static TICKET: VTable = VTable {
         // SAFETY: as above. The ticket may be gone when this returns.
         unsafe { shared::execute(shared.cast(), ready) }
     },
-    execute_all: None,
     watched: Some(|head| {
         // SAFETY: the behaviour has not ended.
         let shared = unsafe { head.cast::<Ticket>().as_ref() }.shared;
         Some(Watched { ticket: head, lender: Seat::at(shared.cast()) })
     }),
+    ..VTable::OF_ONE_BEHAVIOUR
 };
 
 /// The ticket of a behaviour, if it is observed.
