@@ -16,7 +16,7 @@ use crate::{
     outcome::Outcome,
     raw::ResultCown,
     request::Request,
-    schedule::{self, DuplicateCown, Entry},
+    schedule::{self, DuplicateCown, Entry, Prepared},
     slot::Slot,
 };
 
@@ -167,19 +167,37 @@ impl Batch {
         F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
         R: Send + 'static,
     {
-        // First, so that nothing can fail once the behaviour is there.
-        self.behaviours.reserve(1);
+        let executor = self.make_room();
         let (prepared, result) =
-            schedule::prepare_request(&self.executor, &request, body, Entry::WithBatch);
+            schedule::prepare_request(executor, &request, body, Entry::WithBatch);
+        // SAFETY: it has entered no queue; `request` refers to the cowns.
+        unsafe { self.add(prepared)? };
+        Ok(Member { result, batch: self.number })
+    }
+
+    /// The executor for a behaviour that is going to be added, so that nothing can fail once it is there.
+    pub(crate) fn make_room(&mut self) -> &ExecutorRef {
+        self.behaviours.reserve(1);
+        &self.executor
+    }
+
+    /// # Errors
+    ///
+    /// As for [`Batch::try_when`].
+    ///
+    /// # Safety
+    ///
+    /// The behaviour has entered no queue; its cowns are alive during the call.
+    pub(crate) unsafe fn add(&mut self, prepared: Prepared) -> Result<(), DuplicateCown> {
         // SAFETY: it has entered no queue.
         unsafe { prepared.in_order(|_| ())? };
         if prepared.accepted {
-            // SAFETY: `request` refers to the cowns; the batch gives its references up when it does
+            // SAFETY: the caller keeps the cowns alive; the batch gives its references up when it does
             // not have the behaviour any more.
             unsafe { cowns(prepared.behaviour).for_each(|cown| cown.as_ref().retain()) };
             self.behaviours.push(prepared.behaviour);
         }
-        Ok(Member { result, batch: self.number })
+        Ok(())
     }
 
     /// Schedules all behaviours of the batch.

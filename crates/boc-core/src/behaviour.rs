@@ -24,6 +24,7 @@
 use alloc::alloc::{alloc, dealloc, handle_alloc_error};
 use core::{
     alloc::Layout,
+    any::TypeId,
     cell::UnsafeCell,
     mem::{ManuallyDrop, offset_of},
     ptr::NonNull,
@@ -187,8 +188,12 @@ impl<P: Part, F: Work<P::State>> Frame<P, F> {
         free: Self::free,
     };
 
-    const RESULT: cown::VTable =
-        cown::VTable { drop_value: Self::drop_state, free: Self::free_by_result };
+    const RESULT: cown::VTable = cown::VTable {
+        drop_value: Self::drop_state,
+        free: Self::free_by_result,
+        type_id: TypeId::of::<P::State>,
+        is_result: true,
+    };
 
     /// Layout of a behaviour with `slots` slots, and where they start.
     const fn layout(slots: usize) -> (Layout, usize) {

@@ -1,7 +1,9 @@
 //! Cowns: data that only the behaviour which holds it can reach.
 
 use alloc::boxed::Box;
-use core::{cell::UnsafeCell, fmt, marker::PhantomData, mem::ManuallyDrop, ptr::NonNull};
+use core::{
+    any::TypeId, cell::UnsafeCell, fmt, marker::PhantomData, mem::ManuallyDrop, ptr::NonNull,
+};
 
 #[cfg(feature = "std")]
 use crate::census;
@@ -37,6 +39,10 @@ pub(crate) struct VTable {
     pub(crate) drop_value: unsafe fn(NonNull<Header>),
     /// Frees the memory, which holds no value any more.
     pub(crate) free: unsafe fn(NonNull<Header>),
+    /// What type the value has.
+    pub(crate) type_id: fn() -> TypeId,
+    /// Whether the cown is the result of a behaviour.
+    pub(crate) is_result: bool,
 }
 
 impl Header {
@@ -164,6 +170,11 @@ impl Header {
         self.strong.fetch_update(Acquire, Relaxed, add).is_ok()
     }
 
+    /// What the cown is allocated as.
+    pub(crate) fn vtable(&self) -> &'static VTable {
+        self.vtable
+    }
+
     /// The number of strong references at this moment.
     pub(crate) fn references(&self) -> usize {
         self.strong.load(Relaxed) as usize
@@ -252,7 +263,7 @@ impl<T: Send + 'static> Cown<T> {
 }
 
 /// For cowns that [`Cown::new`] made.
-const fn boxed<T>() -> VTable {
+const fn boxed<T: 'static>() -> VTable {
     VTable {
         drop_value: |header| {
             #[cfg(feature = "std")]
@@ -267,6 +278,8 @@ const fn boxed<T>() -> VTable {
             // the type has the same layout.
             drop(unsafe { Box::from_raw(body.as_ptr()) });
         },
+        type_id: TypeId::of::<T>,
+        is_result: false,
     }
 }
 

@@ -274,6 +274,11 @@ impl ExecutorRef {
         Self(head)
     }
 
+    /// The reference, which goes to the caller.
+    pub(crate) fn into_head(self) -> NonNull<Head> {
+        ManuallyDrop::new(self).0
+    }
+
     fn vtable(&self) -> &'static VTable {
         // SAFETY: `self` keeps the executor alive.
         unsafe { self.0.as_ref() }.vtable

@@ -99,10 +99,6 @@ impl<R> Outcome<R> {
         self.0 = Stage::Value(value);
     }
 
-    pub(crate) fn break_promise(&mut self) {
-        self.0 = Stage::Broken;
-    }
-
     /// The value, if there is one.
     pub fn value(&self) -> Option<&R> {
         match &self.0 {
@@ -158,6 +154,11 @@ pub trait State: Send + 'static {
 
     /// The behaviour was cancelled. Called before its closure is dropped.
     fn cancelled(&mut self);
+
+    /// The [promise](crate::raw::Promise) that the outcome should have come from was dropped.
+    fn broken(&mut self) {
+        self.cancelled();
+    }
 }
 
 impl<R: Send + 'static> State for Outcome<R> {
@@ -167,6 +168,10 @@ impl<R: Send + 'static> State for Outcome<R> {
 
     fn cancelled(&mut self) {
         self.0 = Stage::Cancelled;
+    }
+
+    fn broken(&mut self) {
+        self.0 = Stage::Broken;
     }
 }
 

@@ -62,7 +62,11 @@ struct Lane {
 struct Mailbox {
     queue: Queue,
     closed: AtomicBool,
+    wake: Wake,
 }
+
+/// Who is told that a behaviour was handed in.
+type Wake = Option<alloc::sync::Arc<dyn Fn() + Send + Sync>>;
 
 impl Executor for Mailbox {
     fn execute(&self, ready: Ready) -> Result<(), Ready> {
@@ -75,6 +79,8 @@ impl Executor for Mailbox {
         fence(SeqCst);
         if self.closed.load(SeqCst) {
             self.cancel_all();
+        } else if let Some(wake) = &self.wake {
+            wake();
         }
         Ok(())
     }
@@ -109,9 +115,40 @@ impl Pump {
     ///
     /// If `count` is 0.
     pub fn with_lanes(count: usize) -> Self {
+        Self::make(count, None)
+    }
+
+    /// A pump for a loop that waits for other things, too: `wake` is called whenever a behaviour has
+    /// become ready, after it was put where [`Pump::run_one`] finds it.
+    ///
+    /// ```
+    /// use boc_core::{Cown, Pump};
+    /// use std::sync::mpsc;
+    ///
+    /// let (wake, woken) = mpsc::channel();
+    /// let pump = Pump::waking(1, move || drop(wake.send(())));
+    /// let seen = pump.executor().when(&Cown::new(1), |one| *one);
+    /// woken.recv().unwrap();
+    /// pump.run_until_idle();
+    /// assert!(seen.is_finished());
+    /// ```
+    ///
+    /// It is called on the thread that made the behaviour ready, possibly on several threads at once. So
+    /// it must not block, and it should not pump; to write to a pipe or to notify a condition variable is
+    /// what it is for. A panic of it is swallowed.
+    ///
+    /// # Panics
+    ///
+    /// If `count` is 0.
+    pub fn waking(count: usize, wake: impl Fn() + Send + Sync + 'static) -> Self {
+        Self::make(count, Some(alloc::sync::Arc::new(wake)))
+    }
+
+    fn make(count: usize, wake: Wake) -> Self {
         assert!(count > 0, "a pump needs at least one lane");
         let lane = |_| {
-            let mailbox = Arc::new(Mailbox { queue: Queue::new(), closed: AtomicBool::new(false) });
+            let (queue, closed) = (Queue::new(), AtomicBool::new(false));
+            let mailbox = Arc::new(Mailbox { queue, closed, wake: wake.clone() });
             Lane { executor: ExecutorRef::from(Arc::clone(&mailbox)), mailbox }
         };
         Self { lanes: (0..count).map(lane).collect() }

@@ -2,21 +2,30 @@
 //!
 //! The functions here have no type to keep a request right, so the caller says what holds.
 
-use alloc::boxed::Box;
+mod any;
+mod held;
+mod promise;
+mod result;
+
 use core::{fmt, ptr::NonNull};
 
 use crate::{
-    behaviour::{Behaviour, Promise, Promised, SlotWriter, promise_offset, result_offset},
-    completion::Completion,
-    conclusion,
-    cown::{Body, Cown, Header},
-    executor::ExecutorRef,
-    schedule::{self, Entry},
+    batch::Batch,
+    behaviour::{Detached, Part, Promised, SlotWriter},
+    cown::{Cown, Header},
+    executor::{ExecutorRef, Ready},
+    schedule::{self, Entry, Prepared},
     slot::Slot,
     work::Once,
 };
 
-pub use crate::{outcome::State, schedule::DuplicateCown, slot::Mode};
+pub use self::{
+    any::{AnyCown, AnyWeakCown},
+    held::Held,
+    promise::Promise,
+    result::ResultCown,
+};
+pub use crate::{outcome::State, schedule::DuplicateCown, scope::Counting, slot::Mode};
 
 /// A borrowed cown whose type is not known, for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,74 +57,6 @@ pub fn references<T>(cown: &Cown<T>) -> usize {
     unsafe { cown.header().as_ref() }.references()
 }
 
-/// The cown that is the result of a behaviour, and its completion.
-///
-/// The behaviour holds the cown from the start, so whoever else comes to hold it finds the state
-/// that the behaviour left.
-pub struct ResultCown<S> {
-    cown: Cown<S>,
-}
-
-impl<S> Clone for ResultCown<S> {
-    fn clone(&self) -> Self {
-        Self { cown: self.cown.clone() }
-    }
-}
-
-impl<S> ResultCown<S> {
-    /// # Safety
-    ///
-    /// The behaviour has a state of type `S`; the caller gives up the reference to its result.
-    pub(crate) unsafe fn of(behaviour: NonNull<Behaviour>) -> Self {
-        // SAFETY: the result lies at this offset in every behaviour with a state of this type.
-        unsafe {
-            let body = behaviour.byte_add(result_offset::<S>()).cast::<Body<S>>();
-            Self { cown: Cown::from_body(body) }
-        }
-    }
-
-    /// The cown.
-    pub fn cown(&self) -> &Cown<S> {
-        &self.cown
-    }
-
-    fn behaviour(&self) -> NonNull<Behaviour> {
-        // SAFETY: `self.cown` lies in a behaviour, and its reference keeps the whole alive.
-        unsafe { self.cown.header().byte_sub(result_offset::<S>()).cast() }
-    }
-
-    fn completion(&self) -> &Completion {
-        // SAFETY: as for `behaviour`.
-        let promise: &Promise =
-            unsafe { self.behaviour().byte_add(promise_offset::<S>()).cast().as_ref() };
-        &promise.completion
-    }
-
-    /// Whether the behaviour has ended. If so, all that it did happened before.
-    pub fn is_finished(&self) -> bool {
-        self.completion().is_done()
-    }
-
-    /// Cancels the behaviour, unless it has started; says whether it did. See
-    /// [`Handle::cancel`](crate::Handle::cancel).
-    pub fn cancel(&self) -> bool {
-        // SAFETY: `self` is a reference to the result.
-        unsafe { conclusion::cancel(self.behaviour()) }
-    }
-
-    /// Calls `callback` when the behaviour has ended: at once if it has, else on the thread that
-    /// ends it, where it must not block.
-    pub fn on_finished(&self, callback: impl FnOnce() + Send + 'static) {
-        self.completion().subscribe(Box::new(callback));
-    }
-}
-
-impl<S> fmt::Debug for ResultCown<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("ResultCown").field(&self.cown).finish()
-    }
-}
-
 /// A cown in a request, and what the behaviour wants to do with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Access {
@@ -132,8 +73,8 @@ impl<T> From<&Cown<T>> for Access {
     }
 }
 
-/// Schedules `work` over `cowns`; see [`ExecutorRef::when`]. `work` gets the state, which is also
-/// the value of the result.
+/// Schedules `work` over `cowns`; see [`ExecutorRef::when`]. `work` gets what the behaviour holds, and
+/// the state, which is also the value of the result.
 ///
 /// # Errors
 ///
@@ -152,19 +93,9 @@ pub unsafe fn when<S, F>(
 ) -> Result<ResultCown<S>, DuplicateCown>
 where
     S: State,
-    F: FnOnce(&mut S) + Send + 'static,
+    F: FnOnce(Held<'_>, &mut S) + Send + 'static,
 {
-    let fill = |slots: &mut SlotWriter| {
-        cowns.iter().for_each(|access| slots.push(access.cown.0, access.mode));
-    };
-    let prepared = schedule::prepare::<Promised<S>, _>(
-        executor,
-        cowns.len(),
-        fill,
-        state,
-        Once(move |_: &[Slot], state: &mut S| work(state)),
-        Entry::Now,
-    );
+    let prepared = prepare::<Promised<S>, F>(executor, cowns, state, work, Entry::Now);
     // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
     unsafe {
         let result = ResultCown::of(prepared.behaviour);
@@ -173,9 +104,185 @@ where
     }
 }
 
+/// [`when`] for an executor that may have ended, on which the caller can try again with another one.
+///
+/// # Errors
+///
+/// The state and the work if the executor takes no behaviours any more; or as for [`when`].
+///
+/// # Safety
+///
+/// As for [`when`].
+#[track_caller]
+pub unsafe fn try_when<S, F>(
+    executor: &ExecutorRef,
+    cowns: &[Access],
+    state: S,
+    work: F,
+) -> Result<ResultCown<S>, Unscheduled<S, F>>
+where
+    S: State,
+    F: FnOnce(Held<'_>, &mut S) + Send + 'static,
+{
+    executor.wait_for_room();
+    // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
+    unsafe {
+        let prepared = try_prepare::<Promised<S>, F>(executor, cowns, state, work)?;
+        let result = ResultCown::of(prepared.behaviour);
+        prepared.schedule().map_err(Unscheduled::Duplicate)?;
+        Ok(result)
+    }
+}
+
+/// [`try_when`] without a result: the state is `()`; see [`ExecutorRef::when_detached`].
+///
+/// # Errors
+///
+/// As for [`try_when`].
+///
+/// # Safety
+///
+/// As for [`when`].
+#[track_caller]
+pub unsafe fn try_when_detached<F>(
+    executor: &ExecutorRef,
+    cowns: &[Access],
+    work: F,
+) -> Result<(), Unscheduled<(), F>>
+where
+    F: FnOnce(Held<'_>, &mut ()) + Send + 'static,
+{
+    executor.wait_for_room();
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let prepared = try_prepare::<Detached, F>(executor, cowns, (), work)?;
+        prepared.schedule().map_err(Unscheduled::Duplicate)
+    }
+}
+
+/// Adds a behaviour to a batch; see [`Batch::try_when`]. The result must be neither scheduled over nor
+/// waited for before the batch is scheduled.
+///
+/// # Errors
+///
+/// As for [`when`].
+///
+/// # Safety
+///
+/// As for [`when`].
+#[track_caller]
+pub unsafe fn add<S, F>(
+    batch: &mut Batch,
+    cowns: &[Access],
+    state: S,
+    work: F,
+) -> Result<ResultCown<S>, DuplicateCown>
+where
+    S: State,
+    F: FnOnce(Held<'_>, &mut S) + Send + 'static,
+{
+    let executor = batch.make_room();
+    let prepared = prepare::<Promised<S>, F>(executor, cowns, state, work, Entry::WithBatch);
+    // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
+    unsafe {
+        let result = ResultCown::of(prepared.behaviour);
+        batch.add(prepared)?;
+        Ok(result)
+    }
+}
+
+/// Why [`try_when`] scheduled nothing.
+pub enum Unscheduled<S, F> {
+    /// The executor takes no more behaviours. Here is what was meant for it.
+    Refused(S, F),
+    /// A cown is named twice. What was to be scheduled was dropped.
+    Duplicate(DuplicateCown),
+}
+
+impl<S, F> fmt::Debug for Unscheduled<S, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Refused(..) => "Refused(..)",
+            Self::Duplicate(_) => "Duplicate(DuplicateCown)",
+        })
+    }
+}
+
+fn fill(cowns: &[Access]) -> impl FnOnce(&mut SlotWriter) {
+    |slots| cowns.iter().for_each(|access| slots.push(access.cown.0, access.mode))
+}
+
+fn call<S, F: FnOnce(Held<'_>, &mut S)>(work: F) -> Once<impl FnOnce(&[Slot], &mut S)> {
+    Once(move |slots: &[Slot], state: &mut S| work(Held::new(slots), state))
+}
+
+#[track_caller]
+fn prepare<P, F>(
+    executor: &ExecutorRef,
+    cowns: &[Access],
+    state: P::State,
+    work: F,
+    entry: Entry,
+) -> Prepared
+where
+    P: Part,
+    F: FnOnce(Held<'_>, &mut P::State) + Send + 'static,
+{
+    schedule::prepare::<P, _>(executor, cowns.len(), fill(cowns), state, call(work), entry)
+}
+
+#[track_caller]
+fn try_prepare<P, F>(
+    executor: &ExecutorRef,
+    cowns: &[Access],
+    state: P::State,
+    work: F,
+) -> Result<Prepared, Unscheduled<P::State, F>>
+where
+    P: Part,
+    F: FnOnce(Held<'_>, &mut P::State) + Send + 'static,
+{
+    match schedule::begin(executor, cowns.len()) {
+        Some(seat) => {
+            let (fill, work) = (fill(cowns), call(work));
+            let count = cowns.len();
+            Ok(schedule::seated::<P, _>(executor, seat, count, fill, state, work, Entry::Now))
+        }
+        None => Err(Unscheduled::Refused(state, work)),
+    }
+}
+
+/// The reference as an address, aligned to 8 bytes. It is given up by [`executor_from_raw`].
+pub fn executor_into_raw(executor: ExecutorRef) -> NonNull<()> {
+    executor.into_head().cast()
+}
+
+/// # Safety
+///
+/// `raw` came out of [`executor_into_raw`], and is not used again for this.
+pub unsafe fn executor_from_raw(raw: NonNull<()>) -> ExecutorRef {
+    // SAFETY: passed on to the caller.
+    unsafe { ExecutorRef::from_raw(raw.cast()) }
+}
+
+/// [`Ready`] as an address, which is given up by [`ready_from_raw`].
+pub fn ready_into_raw(ready: Ready) -> NonNull<()> {
+    ready.into_inner().cast()
+}
+
+/// # Safety
+///
+/// `raw` came out of [`ready_into_raw`], and is not used again.
+pub unsafe fn ready_from_raw(raw: NonNull<()>) -> Ready {
+    // SAFETY: passed on to the caller.
+    unsafe { Ready::new(raw.cast()) }
+}
+
 /// A behaviour without cowns and without an outcome, ready, in no executor's queue.
 #[cfg(test)]
-pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static) -> crate::Ready {
+pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static) -> Ready {
+    use crate::behaviour::Behaviour;
+
     let seat = executor.begin().expect("the executor is open");
     let behaviour = Behaviour::allocate::<crate::behaviour::Detached, _>(
         seat,
@@ -185,7 +292,7 @@ pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static
         |_| (),
     );
     // SAFETY: without cowns the behaviour is ready at once.
-    unsafe { crate::Ready::new(behaviour) }
+    unsafe { Ready::new(behaviour) }
 }
 
 /// Calls `f` with the executor whose worker this thread is, if it is one of a

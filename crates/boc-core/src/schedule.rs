@@ -301,7 +301,6 @@ unsafe fn held<Q: Request>(shape: Q::Shape, slots: &[Slot]) -> Q::Held<'_> {
 /// Makes a behaviour over `count` cowns, which `fill` names. A reference to its result, if it has one,
 /// is the caller's.
 #[track_caller]
-#[cfg_attr(not(feature = "std"), allow(unused_variables))]
 pub(crate) fn prepare<P, F>(
     executor: &ExecutorRef,
     count: usize,
@@ -314,28 +313,49 @@ where
     P: Part,
     F: Work<P::State>,
 {
+    if let Some(seat) = begin(executor, count) {
+        return seated::<P, F>(executor, seat, count, fill, state, work, entry);
+    }
+    let behaviour = Behaviour::allocate::<P, F>(Seat::nobody(), state, work, 0, |_| ());
+    // SAFETY: it was just allocated, so it is in no queue.
+    unsafe { conclusion::give_up(behaviour) };
+    Prepared { behaviour, accepted: false }
+}
+
+/// Counts a behaviour over so many cowns in; `None` if the executor takes no more.
+#[track_caller]
+#[inline]
+pub(crate) fn begin(executor: &ExecutorRef, count: usize) -> Option<Seat> {
     // Before the executor counts the behaviour in.
     assert!(count <= Behaviour::MAX_SLOTS, "too many cowns in one request");
-    let seat = executor.begin();
-    let accepted = seat.is_some();
-    let behaviour = match seat {
-        Some(seat) => {
-            let behaviour = Behaviour::allocate::<P, F>(seat, state, work, count, fill);
-            // All that it costs those who are not observed is this comparison.
-            #[cfg(feature = "std")]
-            if !seat.is_that_of(executor) {
-                // SAFETY: it was just allocated, with this seat, and is in no queue.
-                unsafe { observe::made(behaviour, core::panic::Location::caller(), entry) };
-            }
-            behaviour
-        }
-        None => Behaviour::allocate::<P, F>(Seat::nobody(), state, work, 0, |_| ()),
-    };
-    if !accepted {
-        // SAFETY: it was just allocated, so it is in no queue.
-        unsafe { conclusion::give_up(behaviour) };
+    executor.begin()
+}
+
+/// [`prepare`] for a behaviour that was counted in by [`begin`].
+#[track_caller]
+#[inline]
+#[cfg_attr(not(feature = "std"), allow(unused_variables))]
+pub(crate) fn seated<P, F>(
+    executor: &ExecutorRef,
+    seat: Seat,
+    count: usize,
+    fill: impl FnOnce(&mut SlotWriter),
+    state: P::State,
+    work: F,
+    entry: Entry,
+) -> Prepared
+where
+    P: Part,
+    F: Work<P::State>,
+{
+    let behaviour = Behaviour::allocate::<P, F>(seat, state, work, count, fill);
+    // All that it costs those who are not observed is this comparison.
+    #[cfg(feature = "std")]
+    if !seat.is_that_of(executor) {
+        // SAFETY: it was just allocated, with this seat, and is in no queue.
+        unsafe { observe::made(behaviour, core::panic::Location::caller(), entry) };
     }
-    Prepared { behaviour, accepted }
+    Prepared { behaviour, accepted: true }
 }
 
 impl Prepared {

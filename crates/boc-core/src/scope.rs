@@ -41,9 +41,61 @@ use crate::{
 /// schedules on another executor is not. Other behaviours of the same runtime are not waited for. Inside of behaviours, where nothing may
 /// wait, [`Scope::close`] gives a handle to schedule over.
 pub struct Scope {
-    executor: ExecutorRef,
+    counting: Counting,
     ended: Handle<()>,
-    /// The scope's own share of the count.
+}
+
+impl Scope {
+    /// A scope of behaviours that run on `executor`.
+    pub fn new(executor: &ExecutorRef) -> Self {
+        let (promise, ended) = Promise::new();
+        let counting = Counting::new(executor, move || {
+            // Nobody is told if all have lost interest.
+            let _ = promise.fulfil(());
+        });
+        Self { counting, ended }
+    }
+
+    /// The executor of the scope: all that is scheduled on it is part of the scope. After the scope
+    /// has ended it takes no more.
+    pub fn executor(&self) -> &ExecutorRef {
+        self.counting.executor()
+    }
+
+    /// Schedules `body` in the scope; see [`ExecutorRef::when`].
+    ///
+    /// # Panics
+    ///
+    /// If a cown is named twice; see [`ExecutorRef::try_when`].
+    #[track_caller]
+    pub fn when<Q, F, R>(&self, request: Q, body: F) -> Handle<R>
+    where
+        Q: Request,
+        F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
+        R: Send + 'static,
+    {
+        self.executor().when(request, body)
+    }
+
+    /// Ends the scope when all its behaviours have ended. They may go on scheduling others until then.
+    ///
+    /// The handle is to the end of the scope: to be waited for, or scheduled over.
+    pub fn close(self) -> Handle<()> {
+        self.ended
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Scope").field(self.executor()).finish()
+    }
+}
+
+/// What a [`Scope`] is made of: an executor that calls a function when this was dropped, and all that was
+/// scheduled on it has ended.
+pub struct Counting {
+    executor: ExecutorRef,
+    /// Its own share of the count.
     _share: Share,
 }
 
@@ -54,8 +106,8 @@ struct Counted {
     inner: ExecutorRef,
     /// Behaviours that have not ended, and one while the scope is not closed.
     count: AtomicUsize,
-    /// Fulfilled by who takes the last share, and touched by nobody else.
-    ended: UnsafeCell<Option<Promise<()>>>,
+    /// Called by who gives up the last share, and touched by nobody else.
+    ended: UnsafeCell<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 // SAFETY: `ended` is used by one thread, see there; the rest is shared by its own means.
@@ -72,60 +124,36 @@ impl Drop for Share {
         if self.0.count.fetch_sub(1, AcqRel) == 1 {
             // SAFETY: this was the last share, and there will be none any more.
             let ended = unsafe { (*self.0.ended.get()).take() };
-            // Nobody is told if all have lost interest.
-            let _ = ended.map(|ended| ended.fulfil(()));
+            ended.into_iter().for_each(|ended| ended());
         }
     }
 }
 
-impl Scope {
-    /// A scope of behaviours that run on `executor`.
-    pub fn new(executor: &ExecutorRef) -> Self {
-        let (promise, ended) = Promise::new();
+impl Counting {
+    /// Counts behaviours that run on `executor`. `ended` is called on the thread that ends the last one,
+    /// and must not block there.
+    pub fn new(executor: &ExecutorRef, ended: impl FnOnce() + Send + 'static) -> Self {
         let counted = Arc::new(Counted {
             head: Head::new(&VTABLE),
             inner: executor.clone(),
             count: AtomicUsize::new(1),
-            ended: UnsafeCell::new(Some(promise)),
+            ended: UnsafeCell::new(Some(Box::new(ended))),
         });
         let data = Arc::into_raw(Arc::clone(&counted)).cast_mut();
         // SAFETY: the reference of the `Arc` goes to the `ExecutorRef`; the head comes first.
         let executor = unsafe { ExecutorRef::from_raw(NonNull::new_unchecked(data).cast()) };
-        Self { executor, ended, _share: Share(counted) }
+        Self { executor, _share: Share(counted) }
     }
 
-    /// The executor of the scope: all that is scheduled on it is part of the scope. After the scope
-    /// has ended it takes no more.
+    /// The executor to schedule on.
     pub fn executor(&self) -> &ExecutorRef {
         &self.executor
     }
-
-    /// Schedules `body` in the scope; see [`ExecutorRef::when`].
-    ///
-    /// # Panics
-    ///
-    /// If a cown is named twice; see [`ExecutorRef::try_when`].
-    #[track_caller]
-    pub fn when<Q, F, R>(&self, request: Q, body: F) -> Handle<R>
-    where
-        Q: Request,
-        F: for<'a> FnOnce(Q::Held<'a>) -> R + Send + 'static,
-        R: Send + 'static,
-    {
-        self.executor.when(request, body)
-    }
-
-    /// Ends the scope when all its behaviours have ended. They may go on scheduling others until then.
-    ///
-    /// The handle is to the end of the scope: to be waited for, or scheduled over.
-    pub fn close(self) -> Handle<()> {
-        self.ended
-    }
 }
 
-impl fmt::Debug for Scope {
+impl fmt::Debug for Counting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Scope").field(&self.executor).finish()
+        f.debug_tuple("Counting").field(&self.executor).finish()
     }
 }
 

@@ -90,7 +90,7 @@ fn every_form_of_scheduling_tells_its_place() {
     // SAFETY: the cown is alive.
     let scheduled = unsafe {
         here(line!() + 1);
-        raw::when(runtime.executor(), &[raw::Access::from(&cown)], (), |()| ())
+        raw::when(runtime.executor(), &[raw::Access::from(&cown)], (), |_, ()| ())
     };
     scheduled.unwrap();
 

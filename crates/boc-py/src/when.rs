@@ -101,7 +101,7 @@ impl Request {
             self.cowns.iter().map(|cown| Access::from(cown.get().body())).collect();
         let result = pool::with_executor(py, |executor, refusal| {
             let body = self.body(function);
-            let run = move |result: &mut Contents| body.run(result);
+            let run = move |_: raw::Held<'_>, result: &mut Contents| body.run(result);
             // SAFETY: `self` refers to the cowns.
             let result = unsafe { raw::when(executor, &cowns, Contents::default(), run) };
             let result = result.map(Cown::result_of);

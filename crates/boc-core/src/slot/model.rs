@@ -24,7 +24,12 @@ struct Cown {
 }
 
 /// Does nothing: cowns live until the end of the model.
-static NOTHING: VTable = VTable { drop_value: |_| (), free: |_| () };
+static NOTHING: VTable = VTable {
+    drop_value: |_| (),
+    free: |_| (),
+    type_id: core::any::TypeId::of::<()>,
+    is_result: false,
+};
 
 impl Cown {
     fn new() -> Self {

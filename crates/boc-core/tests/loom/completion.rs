@@ -36,7 +36,7 @@ fn callbacks_against_the_end() {
         let pump = Pump::new();
         let called = Arc::new(AtomicUsize::new(0));
         let state = Written { value: UnsafeCell::new(0), _token: ledger.token() };
-        let write = |state: &mut Written| {
+        let write = |_: raw::Held<'_>, state: &mut Written| {
             // SAFETY: `&mut`.
             state.value.with_mut(|value| unsafe { *value = 7 });
         };
