@@ -1,0 +1,193 @@
+//! Handles: from references to the pointers that C has, and back.
+//!
+//! In a release build a handle is the address of what it refers to. In a debug build it is a number that
+//! is never used again, and a table knows what it stands for. So a handle that was released, or is of
+//! another kind, is always noticed there.
+
+use std::{
+    mem::ManuallyDrop,
+    ops::Deref,
+    ptr::{self, NonNull},
+};
+
+use crate::status::Error;
+
+/// A reference of Rust that C can have.
+///
+/// # Safety
+///
+/// `from_raw` undoes `into_raw`, and the same address stands for the reference as long as it is there.
+pub(crate) unsafe trait Handle: Sized {
+    /// How C calls it.
+    type Opaque;
+    const KIND: Kind;
+
+    fn into_raw(self) -> NonNull<()>;
+
+    /// # Safety
+    ///
+    /// `raw` came out of `into_raw`, whose reference the caller gives up.
+    unsafe fn from_raw(raw: NonNull<()>) -> Self;
+}
+
+/// What a handle stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Cown,
+    WeakCown,
+    /// A result is a cown as well.
+    Result,
+    Executor,
+    Ready,
+    Runtime,
+    Batch,
+    Scope,
+    Promise,
+    Pump,
+}
+
+/// A reference that is looked at, and stays C's.
+pub(crate) struct Borrowed<H>(ManuallyDrop<H>);
+
+impl<H> Deref for Borrowed<H> {
+    type Target = H;
+
+    fn deref(&self) -> &H {
+        &self.0
+    }
+}
+
+/// Gives a reference to C.
+pub(crate) fn give<H: Handle>(handle: H) -> *mut H::Opaque {
+    table::enter(handle.into_raw(), H::KIND, false)
+}
+
+/// Lends C a reference: one that it can use, but not release.
+///
+/// # Safety
+///
+/// `raw` came out of `into_raw`, and its reference stays until [`end_loan`] is called.
+pub(crate) unsafe fn lend<H: Handle>(raw: NonNull<()>) -> *mut H::Opaque {
+    table::enter(raw, H::KIND, true)
+}
+
+pub(crate) fn end_loan<T>(handle: *mut T) {
+    table::leave(handle);
+}
+
+/// Takes a reference back from C.
+///
+/// # Safety
+///
+/// `handle` is one that [`give`] gave for this type, and is not used any more; or NULL. In a debug build
+/// anything.
+pub(crate) unsafe fn take<H: Handle>(handle: *mut H::Opaque, name: &str) -> Result<H, Error> {
+    if handle.is_null() {
+        return Err(Error::null(name));
+    }
+    let raw = table::resolve(handle, H::KIND, true, name)?;
+    table::leave(handle);
+    // SAFETY: passed on to the caller.
+    Ok(unsafe { H::from_raw(raw) })
+}
+
+/// Looks at a reference that C has.
+///
+/// # Safety
+///
+/// `handle` is one that C has for this type, or NULL; it is not released while this is used. In a debug
+/// build anything.
+pub(crate) unsafe fn borrow<H: Handle>(
+    handle: *const H::Opaque,
+    name: &str,
+) -> Result<Borrowed<H>, Error> {
+    if handle.is_null() {
+        return Err(Error::null(name));
+    }
+    let raw = table::resolve(handle.cast_mut(), H::KIND, false, name)?;
+    // SAFETY: passed on to the caller; the reference is not given up.
+    Ok(Borrowed(ManuallyDrop::new(unsafe { H::from_raw(raw) })))
+}
+
+#[cfg(not(debug_assertions))]
+mod table {
+    use super::{Error, Kind, NonNull};
+
+    #[inline]
+    pub(super) fn enter<T>(raw: NonNull<()>, _: Kind, _: bool) -> *mut T {
+        raw.cast().as_ptr()
+    }
+
+    #[inline]
+    pub(super) fn leave<T>(_: *mut T) {}
+
+    #[inline]
+    pub(super) fn resolve<T>(
+        handle: *mut T,
+        _: Kind,
+        _: bool,
+        name: &str,
+    ) -> Result<NonNull<()>, Error> {
+        NonNull::new(handle.cast()).ok_or_else(|| Error::null(name))
+    }
+}
+
+#[cfg(debug_assertions)]
+mod table {
+    use super::{Error, Kind, NonNull, ptr};
+    use crate::status::boc_status::{BOC_INVALID_HANDLE, BOC_NOT_ALLOWED};
+    use std::{
+        collections::HashMap,
+        sync::{
+            LazyLock, Mutex, MutexGuard, PoisonError,
+            atomic::{AtomicUsize, Ordering::Relaxed},
+        },
+    };
+
+    #[derive(Clone, Copy)]
+    struct Entry {
+        raw: usize,
+        kind: Kind,
+        lent: bool,
+    }
+
+    static TABLE: LazyLock<Mutex<HashMap<usize, Entry>>> = LazyLock::new(Mutex::default);
+
+    fn table() -> MutexGuard<'static, HashMap<usize, Entry>> {
+        TABLE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn enter<T>(raw: NonNull<()>, kind: Kind, lent: bool) -> *mut T {
+        static NEXT: AtomicUsize = AtomicUsize::new(1);
+        // Odd, so that it is no address of an object, and whoever looks into it is stopped early.
+        let handle = 2 * NEXT.fetch_add(1, Relaxed) + 1;
+        table().insert(handle, Entry { raw: raw.as_ptr().expose_provenance(), kind, lent });
+        ptr::without_provenance_mut(handle)
+    }
+
+    pub(super) fn leave<T>(handle: *mut T) {
+        table().remove(&handle.addr());
+    }
+
+    pub(super) fn resolve<T>(
+        handle: *mut T,
+        kind: Kind,
+        to_take: bool,
+        name: &str,
+    ) -> Result<NonNull<()>, Error> {
+        let Some(entry) = table().get(&handle.addr()).copied() else {
+            let message = format!("`{name}` was released before, or is no handle of this library");
+            return Err(Error::new(BOC_INVALID_HANDLE, message));
+        };
+        if entry.kind != kind && !(entry.kind == Kind::Result && kind == Kind::Cown && !to_take) {
+            let message =
+                format!("`{name}` should be of kind {kind:?}, but is of kind {:?}", entry.kind);
+            return Err(Error::new(BOC_INVALID_HANDLE, message));
+        }
+        if to_take && entry.lent {
+            let message = format!("`{name}` was only lent, so it is not yours to release");
+            return Err(Error::new(BOC_NOT_ALLOWED, message));
+        }
+        Ok(NonNull::new(ptr::with_exposed_provenance_mut(entry.raw)).expect("it is an address"))
+    }
+}

@@ -1,0 +1,147 @@
+//! What is different inside of a program that has a scheduler of its own, such as Python's: which runtime
+//! is the default one, how a thread waits there, and what its cowns show to C.
+
+use boc_core::{Builder, ExecutorRef, Runtime, raw::CownPtr};
+use std::{
+    ffi::c_void,
+    ptr,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    executor::refused,
+    status::{
+        Error,
+        boc_status::{BOC_INTERRUPTED, BOC_NO_THREAD, BOC_TIMED_OUT},
+    },
+};
+
+/// The program that the library is a part of.
+pub trait Host: Sync {
+    /// Calls `schedule` with an executor for threads outside of behaviours, which answers whether that
+    /// took the behaviour. If not, it can be called again with another one.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or none that took it.
+    fn with_executor(&self, schedule: &mut dyn FnMut(&ExecutorRef) -> bool) -> Result<(), Error>;
+
+    /// The default runtime, and whether C may end it.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be started.
+    fn runtime(&self) -> Result<(Arc<Runtime>, bool), Error>;
+
+    /// Waits by `wait`, which gets the moment until which it may wait and says whether it is over.
+    fn wait(
+        &self,
+        deadline: Option<Instant>,
+        wait: &(dyn Fn(Option<Instant>) -> bool + Sync),
+    ) -> Waited;
+
+    /// What the body of a behaviour of C gets for a cown that was not made by C.
+    ///
+    /// # Safety
+    ///
+    /// The running behaviour holds the cown.
+    unsafe fn view(&self, cown: CownPtr) -> *mut c_void;
+}
+
+/// How a wait came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waited {
+    /// It is over.
+    Done,
+    /// The deadline has passed.
+    TimedOut,
+    /// The program wants the thread back.
+    Interrupted,
+}
+
+static HOST: OnceLock<&'static dyn Host> = OnceLock::new();
+
+/// Says which program the library is a part of. The first call counts.
+pub fn set(host: &'static dyn Host) {
+    // Another call can only be one by the same program.
+    let _ = HOST.set(host);
+}
+
+#[inline]
+pub(crate) fn current() -> &'static dyn Host {
+    HOST.get().copied().unwrap_or(&Alone)
+}
+
+/// A program that only links the library.
+struct Alone;
+
+impl Alone {
+    /// Started when it is asked for, with a worker for each processor; lives as long as the program.
+    fn default_runtime() -> Result<&'static Arc<Runtime>, Error> {
+        static DEFAULT: OnceLock<Arc<Runtime>> = OnceLock::new();
+        static STARTING: Mutex<()> = Mutex::new(());
+        if let Some(runtime) = DEFAULT.get() {
+            return Ok(runtime);
+        }
+        let _starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(runtime) = DEFAULT.get() {
+            return Ok(runtime);
+        }
+        let runtime = Builder::new().build().map_err(|error| {
+            Error::new(BOC_NO_THREAD, format!("cannot start the default runtime: {error}"))
+        })?;
+        Ok(DEFAULT.get_or_init(|| Arc::new(runtime)))
+    }
+}
+
+impl Host for Alone {
+    fn with_executor(&self, schedule: &mut dyn FnMut(&ExecutorRef) -> bool) -> Result<(), Error> {
+        if schedule(Self::default_runtime()?.executor()) { Ok(()) } else { Err(refused()) }
+    }
+
+    fn runtime(&self) -> Result<(Arc<Runtime>, bool), Error> {
+        Ok((Arc::clone(Self::default_runtime()?), true))
+    }
+
+    fn wait(
+        &self,
+        deadline: Option<Instant>,
+        wait: &(dyn Fn(Option<Instant>) -> bool + Sync),
+    ) -> Waited {
+        if wait(deadline) { Waited::Done } else { Waited::TimedOut }
+    }
+
+    unsafe fn view(&self, cown: CownPtr) -> *mut c_void {
+        // Nothing is known of a cown of Rust but who made it.
+        let _ = cown;
+        ptr::null_mut()
+    }
+}
+
+/// Until when a call may wait.
+#[derive(Clone, Copy)]
+pub(crate) struct Deadline(Option<Instant>);
+
+impl Deadline {
+    pub(crate) fn after(timeout_ns: u64) -> Self {
+        if timeout_ns == crate::BOC_FOREVER {
+            return Self(None);
+        }
+        // One that the clock cannot express is never reached.
+        Self(Instant::now().checked_add(Duration::from_nanos(timeout_ns)))
+    }
+}
+
+/// Waits as the host does; `late` is what is said if the time runs out.
+pub(crate) fn wait(
+    Deadline(deadline): Deadline,
+    late: &'static str,
+    wait: &(dyn Fn(Option<Instant>) -> bool + Sync),
+) -> Result<(), Error> {
+    match current().wait(deadline, wait) {
+        Waited::Done => Ok(()),
+        Waited::TimedOut => Err(Error::new(BOC_TIMED_OUT, late)),
+        Waited::Interrupted => Err(Error::new(BOC_INTERRUPTED, "the wait was interrupted")),
+    }
+}

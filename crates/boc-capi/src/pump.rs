@@ -1,0 +1,151 @@
+//! Pumps: behaviours that run where somebody else's loop wants them to.
+
+use boc_core::Pump;
+use std::{
+    ffi::c_void,
+    ptr::{self, NonNull},
+    sync::Arc,
+};
+
+use crate::{
+    border::{Out, border, quiet},
+    cown::release,
+    executor::{boc_executor, lend_executor},
+    foreign,
+    handle::{self, Handle, Kind},
+    owned::{Owned, boc_destroy_fn},
+    result::{boc_notify_fn, refuse_inside},
+    status::{
+        Error,
+        boc_status::{self, BOC_INVALID_ARGUMENT},
+    },
+};
+
+/// An executor whose behaviours run when it is pumped: on a main thread, in an event loop. Scheduling on
+/// it works from any thread.
+pub struct boc_pump {
+    _private: [u8; 0],
+}
+
+/// What a `boc_pump` refers to.
+pub(crate) struct Lanes {
+    pump: Pump,
+    /// The handles that are lent.
+    executors: Vec<*mut boc_executor>,
+}
+
+// SAFETY: the pointers are names, which any thread may give away.
+unsafe impl Send for Lanes {}
+// SAFETY: as above.
+unsafe impl Sync for Lanes {}
+
+impl Drop for Lanes {
+    fn drop(&mut self) {
+        self.executors.iter().for_each(|executor| handle::end_loan(*executor));
+    }
+}
+
+// SAFETY: the address of a box.
+unsafe impl Handle for Box<Lanes> {
+    type Opaque = boc_pump;
+    const KIND: Kind = Kind::Pump;
+
+    fn into_raw(self) -> NonNull<()> {
+        NonNull::from(Box::leak(self)).cast()
+    }
+
+    unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        // SAFETY: passed on to the caller.
+        unsafe { Box::from_raw(raw.cast().as_ptr()) }
+    }
+}
+
+/// Makes a pump.
+///
+/// @param lanes How many priorities there are, at least 1: behaviours that are ready in lane 0 run before
+///   those in lane 1, and so on. On one cown the order of scheduling holds, whatever the lanes.
+/// @param wake Called whenever a behaviour has become ready, on the thread that made it so, possibly on
+///   several threads at once. It must not block, nor pump; to write to a pipe or an eventfd is what it is
+///   for. May be NULL.
+/// @param env What `wake` gets. Not to be used by others if `destroy_env` destroys it.
+/// @param destroy_env Called once with `env` when nothing can call `wake` any more; or before this call
+///   returns, if it does not succeed. May be NULL.
+/// @param pump For the caller to release.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn boc_pump_new(
+    lanes: usize,
+    wake: boc_notify_fn,
+    env: *mut c_void,
+    destroy_env: boc_destroy_fn,
+    pump: *mut *mut boc_pump,
+) -> boc_status {
+    border(|| {
+        let env = Arc::new(Owned::new(env, destroy_env));
+        // SAFETY: passed on to the caller, as everywhere in this crate.
+        let out = unsafe { Out::new(pump, "pump") }?;
+        if lanes == 0 || lanes > 1 << 16 {
+            let message = format!("a pump has 1 to 65536 lanes, not {lanes}");
+            return Err(Error::new(BOC_INVALID_ARGUMENT, message));
+        }
+        let pump = match wake {
+            None => Pump::with_lanes(lanes),
+            Some(wake) => Pump::waking(lanes, move || {
+                let data = env.data();
+                // SAFETY: it gets what it was handed over with.
+                if let Err(thrown) = foreign::call(|| unsafe { wake(data) }) {
+                    eprintln!("boc: a function that wakes a loop {thrown}");
+                }
+            }),
+        };
+        // SAFETY: the pump keeps them.
+        let executors = (0..lanes).map(|lane| unsafe { lend_executor(pump.lane(lane)) }).collect();
+        out.put(handle::give(Box::new(Lanes { pump, executors })));
+        Ok(())
+    })
+}
+
+/// The executor of a lane, to schedule on. Lent as long as the pump exists. NULL if there is none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn boc_pump_executor(
+    pump: *const boc_pump,
+    lane: usize,
+) -> *const boc_executor {
+    quiet(ptr::null(), || {
+        // SAFETY: as above.
+        let lanes = unsafe { handle::borrow::<Box<Lanes>>(pump, "pump") }?;
+        match lanes.executors.get(lane) {
+            Some(executor) => Ok(executor.cast_const()),
+            None => Err(Error::new(BOC_INVALID_ARGUMENT, format!("there is no lane {lane}"))),
+        }
+    })
+}
+
+/// Runs behaviours that are ready, on the calling thread, with those that become ready meanwhile. Not
+/// inside of a behaviour. One thread should pump at a time.
+///
+/// @param limit How many to run at the most.
+/// @param count How many ran. May be NULL.
+/// @return BOC_OK, also if none was ready; BOC_INSIDE_BEHAVIOUR; BOC_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn boc_pump_run(
+    pump: *const boc_pump,
+    limit: usize,
+    count: *mut usize,
+) -> boc_status {
+    border(|| {
+        // SAFETY: as above.
+        let (lanes, out) =
+            unsafe { (handle::borrow::<Box<Lanes>>(pump, "pump")?, Out::optional(count)) };
+        refuse_inside("boc_pump_run")?;
+        let ran = (0..limit).take_while(|_| lanes.pump.run_one()).count();
+        out.into_iter().for_each(|out| out.put(ran));
+        Ok(())
+    })
+}
+
+/// Ends a pump: what has not run is cancelled. Not while another thread pumps. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn boc_pump_release(pump: *mut boc_pump) -> boc_status {
+    // SAFETY: as above.
+    border(|| unsafe { release::<Box<Lanes>>(pump, "pump") })
+}

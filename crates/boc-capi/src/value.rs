@@ -1,0 +1,114 @@
+//! What a cown of C holds, and how a behaviour ends.
+
+use boc_core::{Panic, raw::State};
+use std::{
+    ffi::{CStr, CString},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use crate::{
+    owned::Owned,
+    status::boc_status::{self, *},
+};
+
+/// The value of a cown that was made by C, or of a result.
+pub(crate) struct Value {
+    /// Belongs to who holds the cown. None if it was taken.
+    pub(crate) held: Option<Owned>,
+    /// Decided before the behaviour ends whose result this is. After that anybody may read it.
+    pub(crate) ended: Ended,
+    /// Whether somebody has asked how it ended.
+    seen: AtomicBool,
+}
+
+/// How a behaviour ended.
+pub(crate) enum Ended {
+    NotYet,
+    WithValue,
+    Failed(CString),
+    Cancelled,
+    Broken,
+}
+
+impl Value {
+    /// What a cown holds that is no result.
+    pub(crate) fn of(owned: Owned) -> Self {
+        Self { held: Some(owned), ended: Ended::WithValue, seen: AtomicBool::new(true) }
+    }
+
+    /// What the result of a behaviour holds that has not ended.
+    pub(crate) fn pending() -> Self {
+        Self { held: None, ended: Ended::NotYet, seen: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn succeed(&mut self, owned: Owned) {
+        self.ended = Ended::WithValue;
+        let old = self.held.replace(owned);
+        drop(old);
+    }
+
+    pub(crate) fn fail(&mut self, message: CString) {
+        self.ended = Ended::Failed(message);
+        self.held = None;
+    }
+
+    /// How the behaviour ended, for somebody who takes note of it.
+    ///
+    /// # Safety
+    ///
+    /// `this` is alive, and the behaviour has ended; what it left may be somebody else's.
+    pub(crate) unsafe fn look<'a>(this: *const Self) -> &'a Ended {
+        // SAFETY: both are only read after the end, but for the flag, which is atomic.
+        unsafe {
+            (*this).seen.store(true, Relaxed);
+            &(*this).ended
+        }
+    }
+}
+
+impl Ended {
+    pub(crate) fn status(&self) -> boc_status {
+        match self {
+            Self::NotYet => BOC_PENDING,
+            Self::WithValue => BOC_OK,
+            Self::Failed(_) => BOC_FAILED,
+            Self::Cancelled => BOC_CANCELLED,
+            Self::Broken => BOC_BROKEN,
+        }
+    }
+
+    pub(crate) fn message(&self) -> Option<&CStr> {
+        match self {
+            Self::NotYet | Self::WithValue => None,
+            Self::Failed(message) => Some(message),
+            Self::Cancelled => Some(c"the behaviour was cancelled before it started"),
+            Self::Broken => Some(c"the promise was released before it was fulfilled"),
+        }
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        if let Ended::Failed(message) = &self.ended
+            && !*self.seen.get_mut()
+        {
+            let message = message.to_string_lossy();
+            eprintln!("boc: a behaviour failed, and nobody looked at its result: {message}");
+        }
+    }
+}
+
+impl State for Value {
+    fn panicked(&mut self, panic: Panic) {
+        let message = panic.message().unwrap_or("a panic without a message").replace('\0', "");
+        self.fail(CString::new(message).expect("there is no zero in it"));
+    }
+
+    fn cancelled(&mut self) {
+        self.ended = Ended::Cancelled;
+    }
+
+    fn broken(&mut self) {
+        self.ended = Ended::Broken;
+    }
+}
