@@ -133,6 +133,16 @@ unsafe fn body<'a>(body: *mut boc_body) -> Result<&'a mut Body<'a>, Error> {
     unsafe { body.cast::<Body<'a>>().as_mut() }.ok_or_else(|| Error::null("body"))
 }
 
+/// What a running behaviour holds.
+///
+/// # Safety
+///
+/// As for [`body`].
+pub(crate) unsafe fn held<'a>(body: *mut boc_body) -> Result<Held<'a>, Error> {
+    // SAFETY: passed on to the caller.
+    Ok(unsafe { self::body(body) }?.held)
+}
+
 /// How many cowns the behaviour was scheduled over.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_body_count(body: *const boc_body) -> usize {

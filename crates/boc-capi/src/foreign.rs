@@ -10,6 +10,8 @@
 
 use std::fmt;
 
+use crate::host;
+
 /// Something that is no panic came out of a function.
 #[derive(Debug)]
 pub(crate) struct Thrown {
@@ -31,7 +33,10 @@ impl fmt::Display for Thrown {
 /// Calls `f`, which calls a function of somebody else and does nothing besides: it has no destructors.
 #[inline]
 pub(crate) fn call<F: FnOnce() + Copy>(f: F) -> Result<(), Thrown> {
-    imp::call(f)
+    let Some(host) = host::containing() else { return imp::call(f) };
+    let mut thrown = Ok(());
+    host.enclose(&mut || thrown = imp::call(f));
+    thrown
 }
 
 #[cfg(not(all(target_arch = "x86_64", unix, not(target_vendor = "apple"))))]

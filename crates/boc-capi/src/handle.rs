@@ -4,11 +4,7 @@
 //! is never used again, and a table knows what it stands for. So a handle that was released, or is of
 //! another kind, is always noticed there.
 
-use std::{
-    mem::ManuallyDrop,
-    ops::Deref,
-    ptr::{self, NonNull},
-};
+use std::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
 
 use crate::status::Error;
 
@@ -134,10 +130,11 @@ mod table {
 
 #[cfg(debug_assertions)]
 mod table {
-    use super::{Error, Kind, NonNull, ptr};
+    use super::{Error, Kind, NonNull};
     use crate::status::boc_status::{BOC_INVALID_HANDLE, BOC_NOT_ALLOWED};
     use std::{
         collections::HashMap,
+        ptr,
         sync::{
             LazyLock, Mutex, MutexGuard, PoisonError,
             atomic::{AtomicUsize, Ordering::Relaxed},

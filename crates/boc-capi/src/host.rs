@@ -3,7 +3,7 @@
 
 use boc_core::{Builder, ExecutorRef, Runtime, raw::CownPtr};
 use std::{
-    ffi::c_void,
+    ffi::{CString, c_void},
     ptr,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
@@ -41,6 +41,12 @@ pub trait Host: Sync {
         wait: &(dyn Fn(Option<Instant>) -> bool + Sync),
     ) -> Waited;
 
+    /// Calls a function of somebody else, by `call`, where that can run code of the program.
+    fn enclose(&self, call: &mut dyn FnMut());
+
+    /// Why a body that has just returned has failed, if the program has a way of its own to say so.
+    fn failure(&self) -> Option<CString>;
+
     /// What the body of a behaviour of C gets for a cown that was not made by C.
     ///
     /// # Safety
@@ -70,7 +76,19 @@ pub fn set(host: &'static dyn Host) {
 
 #[inline]
 pub(crate) fn current() -> &'static dyn Host {
-    HOST.get().copied().unwrap_or(&Alone)
+    containing().unwrap_or(&Alone)
+}
+
+/// The program that the library is a part of, if there is one.
+#[inline]
+pub(crate) fn containing() -> Option<&'static dyn Host> {
+    HOST.get().copied()
+}
+
+/// Why a body that has just returned has failed; see [`Host::failure`].
+#[inline]
+pub(crate) fn failure() -> Option<CString> {
+    containing().and_then(|host| host.failure())
 }
 
 /// A program that only links the library.
@@ -110,6 +128,14 @@ impl Host for Alone {
         wait: &(dyn Fn(Option<Instant>) -> bool + Sync),
     ) -> Waited {
         if wait(deadline) { Waited::Done } else { Waited::TimedOut }
+    }
+
+    fn enclose(&self, call: &mut dyn FnMut()) {
+        call();
+    }
+
+    fn failure(&self) -> Option<CString> {
+        None
     }
 
     unsafe fn view(&self, cown: CownPtr) -> *mut c_void {

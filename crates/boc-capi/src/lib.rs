@@ -10,11 +10,13 @@
 //! - [`value`]: what a cown of C holds, and how a behaviour ends;
 //! - [`cown`], [`request`], [`when`], [`body`], [`result`], [`batch`], [`scope`], [`promise`],
 //!   [`executor`], [`pump`], [`runtime`]: one page of the header each;
-//! - [`host`]: what is different inside of a program that has a scheduler of its own;
+//! - [`host`]: what is different inside of a program that has a scheduler of its own, and [`binding`],
+//!   what such a program needs;
 //! - [`table`]: the same functions for who does not link the library.
 #![allow(non_camel_case_types, reason = "the names are those of C")]
 
 mod batch;
+pub mod binding;
 mod body;
 mod border;
 mod cown;

@@ -68,6 +68,16 @@ impl Error {
         Self { status, message: message.into() }
     }
 
+    /// What kind of mistake it is.
+    pub fn status(&self) -> boc_status {
+        self.status
+    }
+
+    /// What was wrong, and what to do.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     pub(crate) fn null(name: &str) -> Self {
         Self::new(BOC_INVALID_ARGUMENT, format!("`{name}` is NULL, which it must not be"))
     }

@@ -59,6 +59,6 @@ unsafe impl Sync for Table {}
 /// The table of this library.
 pub static TABLE: Table = Table {
     size: size_of::<Table>(),
-    version: (crate::BOC_VERSION_MAJOR << 16 | crate::BOC_VERSION_MINOR) as usize,
+    version: crate::ABI_VERSION as usize,
     functions: functions!(pointers),
 };

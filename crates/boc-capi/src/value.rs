@@ -52,6 +52,11 @@ impl Value {
         self.held = None;
     }
 
+    /// Whoever had to know how the behaviour ended does.
+    pub(crate) fn forget(&mut self) {
+        *self.seen.get_mut() = true;
+    }
+
     /// How the behaviour ended, for somebody who takes note of it.
     ///
     /// # Safety

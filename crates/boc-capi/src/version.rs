@@ -14,8 +14,12 @@ pub const BOC_VERSION_PATCH: u32 = 0;
 /// version in the lower ones. To be compared with the header's.
 #[unsafe(no_mangle)]
 pub extern "C" fn boc_abi_version() -> u32 {
-    BOC_VERSION_MAJOR << 16 | BOC_VERSION_MINOR
+    ABI_VERSION
 }
+
+/// What [`boc_abi_version`] gives.
+/// cbindgen:ignore
+pub const ABI_VERSION: u32 = BOC_VERSION_MAJOR << 16 | BOC_VERSION_MINOR;
 
 /// The version of the library as text, such as "0.1.0". It lives as long as the program.
 #[unsafe(no_mangle)]

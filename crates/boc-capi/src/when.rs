@@ -7,7 +7,7 @@ use crate::{
     body::{Body, boc_body_fn},
     border::{Out, border},
     executor::{self, boc_executor},
-    foreign, handle,
+    foreign, handle, host,
     owned::{Owned, boc_destroy_fn},
     request::{self, boc_request},
     result::boc_result,
@@ -128,6 +128,9 @@ impl Call {
             foreign::call(|| unsafe { body(context, values, env) })
         });
         Body::finish(outcome, thrown);
+        if let Some(message) = host::failure() {
+            outcome.fail(message);
+        }
     }
 
     fn run_detached(self, held: Held<'_>) {

@@ -19,7 +19,7 @@
 //! a collection, when no Python thread runs: a new reference can only be made from the object, by a
 //! thread that is attached.
 
-use boc_core::raw::{self, Access, Claim, ResultCown, Signal};
+use boc_core::raw::{self, Access, AnyCown, Claim, CownPtr, Mode, ResultCown, Signal};
 use pyo3::{
     PyTraverseError, PyVisit,
     exceptions::{PyRuntimeError, PyTimeoutError},
@@ -38,6 +38,10 @@ use std::{
 use crate::{
     contents::{Contents, Held, Outcome},
     ending::Kept,
+    extension::{
+        native::{Native, View},
+        objects::Known,
+    },
     patience::{self, Timeout},
     pool,
 };
@@ -52,6 +56,8 @@ pub(crate) struct Cown {
     pub(crate) holder: AtomicUsize,
     /// What holds the cown for a thread that acquired it.
     claim: Mutex<Option<Claim>>,
+    /// By what it is found again if the cown comes back from an extension.
+    known: OnceLock<Known>,
 }
 
 enum Kind {
@@ -61,6 +67,8 @@ enum Kind {
         /// Set at the end of the behaviour, once somebody has waited for that.
         ended: OnceLock<Arc<Signal>>,
     },
+    /// Made by an extension.
+    Native(Native),
 }
 
 pub(crate) const NOBODY: usize = 0;
@@ -84,16 +92,53 @@ impl Cown {
         Self::from_kind(Kind::Result { cown, ended: OnceLock::new() })
     }
 
-    fn from_kind(body: Kind) -> Self {
-        Self { body, holder: AtomicUsize::new(NOBODY), claim: Mutex::new(None) }
+    /// A cown that comes from an extension, and has no object.
+    pub(crate) fn of(cown: AnyCown, view: Option<&'static View>) -> Self {
+        match cown.downcast::<Contents>() {
+            Ok(cown) => match ResultCown::try_from(cown) {
+                Ok(result) => Self::result_of(result),
+                Err(cown) => Self::from_kind(Kind::Plain(cown)),
+            },
+            Err(cown) => Self::from_kind(Kind::Native(Native::new(cown, view))),
+        }
     }
 
-    /// The cown of the engine.
-    pub(crate) fn body(&self) -> &boc_core::Cown<Contents> {
+    fn from_kind(body: Kind) -> Self {
+        let (holder, claim) = (AtomicUsize::new(NOBODY), Mutex::new(None));
+        Self { body, holder, claim, known: OnceLock::new() }
+    }
+
+    /// The cown of the engine, if Python has made it.
+    fn body(&self) -> Option<&boc_core::Cown<Contents>> {
         match &self.body {
-            Kind::Plain(cown) => cown,
-            Kind::Result { cown, .. } => cown.cown(),
+            Kind::Plain(cown) => Some(cown),
+            Kind::Result { cown, .. } => Some(cown.cown()),
+            Kind::Native(_) => None,
         }
+    }
+
+    /// The cown of the engine, which lives as long as this.
+    pub(crate) fn address(&self) -> CownPtr {
+        match &self.body {
+            Kind::Plain(cown) => cown.into(),
+            Kind::Result { cown, .. } => cown.cown().into(),
+            Kind::Native(native) => native.cown().into(),
+        }
+    }
+
+    /// In a request.
+    pub(crate) fn access(&self) -> Access {
+        Access { cown: self.address(), mode: Mode::Write }
+    }
+
+    /// Another reference to the cown.
+    pub(crate) fn share(&self) -> AnyCown {
+        // SAFETY: `self` keeps it alive.
+        unsafe { self.address().to_owned() }
+    }
+
+    pub(crate) fn known(&self) -> &OnceLock<Known> {
+        &self.known
     }
 
     fn is_mine(&self) -> bool {
@@ -103,35 +148,54 @@ impl Cown {
     /// Calls `f` with the contents, if this thread holds the cown. `f` must not run Python code,
     /// which could come here again.
     fn with_contents<R>(&self, f: impl FnOnce(&mut Held, Option<&Outcome>) -> R) -> PyResult<R> {
-        if !self.is_mine() {
-            return Err(PyRuntimeError::new_err(
-                "the value of a cown can be used only by the behaviour that holds it: schedule one \
-                 with @when(cown), and use the value inside of it; for the result of a behaviour \
-                 there is also result()",
-            ));
-        }
+        self.check_mine()?;
         // SAFETY: this thread holds the cown; `f` does not come back here.
-        Ok(unsafe { self.look_inside(f) })
+        unsafe { self.look_inside(f) }
     }
 
+    fn check_mine(&self) -> PyResult<()> {
+        if self.is_mine() {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "the value of a cown can be used only by the behaviour that holds it: schedule one with \
+             @when(cown), and use the value inside of it; for the result of a behaviour there is \
+             also result()",
+        ))
+    }
+
+    /// # Errors
+    ///
+    /// If the cown was made by an extension.
+    ///
     /// # Safety
     ///
     /// The caller holds the cown, and uses the contents by `f` alone.
-    unsafe fn look_inside<R>(&self, f: impl FnOnce(&mut Held, Option<&Outcome>) -> R) -> R {
-        let contents = raw::value_ptr(self.body());
+    unsafe fn look_inside<R>(
+        &self,
+        f: impl FnOnce(&mut Held, Option<&Outcome>) -> R,
+    ) -> PyResult<R> {
+        let Some(body) = self.body() else {
+            return Err(PyRuntimeError::new_err(
+                "the value of this cown belongs to the extension that made it, which alone can take \
+                 it out or say whether it is an exception",
+            ));
+        };
+        let contents = raw::value_ptr(body);
         // SAFETY: what is held is the caller's alone. A behaviour that has an outcome has released
         // the cown, after which the outcome is only read, possibly by others at the same time.
-        unsafe { f(&mut (*contents).held, (*contents).outcome.as_ref()) }
+        Ok(unsafe { f(&mut (*contents).held, (*contents).outcome.as_ref()) })
     }
 
     /// The contents, if nobody else has a reference to the cown; see the module's documentation.
     fn contents_if_sole_owner(&self) -> Option<*mut Contents> {
-        (raw::references(self.body()) == 1).then(|| raw::value_ptr(self.body()))
+        let body = self.body()?;
+        (raw::references(body) == 1).then(|| raw::value_ptr(body))
     }
 
     fn take_place(&self) -> Claim {
         // SAFETY: `self` keeps the cown alive.
-        unsafe { raw::claim(&[Access::from(self.body())]) }.expect("one cown has no duplicate")
+        unsafe { raw::claim(&[self.access()]) }.expect("one cown has no duplicate")
     }
 
     /// Holds the cown while `f` uses the contents. `f` must not run Python code.
@@ -148,7 +212,7 @@ impl Cown {
         // SAFETY: the claim holds the cown.
         let result = unsafe { self.look_inside(f) };
         drop(claim);
-        Ok(result)
+        result
     }
 }
 
@@ -173,20 +237,30 @@ fn refuse_inside_behaviour(what: &str, instead: &str) -> PyResult<()> {
 #[pymethods]
 impl Cown {
     #[new]
-    fn new(value: Py<PyAny>) -> Self {
+    pub(crate) fn new(value: Py<PyAny>) -> Self {
         Self::from_kind(Kind::Plain(boc_core::Cown::new(Contents::new(value))))
     }
 
     /// The value. Only for the behaviour, or the thread, that holds the cown.
     #[getter]
     fn value(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        if let Kind::Native(native) = &self.body {
+            self.check_mine()?;
+            // SAFETY: this thread holds the cown.
+            return unsafe { native.get(py) };
+        }
         self.with_contents(|held, _| {
             held.value.as_ref().map_or_else(|| py.None(), |value| value.clone_ref(py))
         })
     }
 
     #[setter]
-    fn set_value(&self, value: Py<PyAny>) -> PyResult<()> {
+    fn set_value(&self, py: Python<'_>, value: Py<PyAny>) -> PyResult<()> {
+        if let Kind::Native(native) = &self.body {
+            self.check_mine()?;
+            // SAFETY: this thread holds the cown.
+            return unsafe { native.set(py, &value) };
+        }
         let value = Kept::from(value);
         let old = self.with_contents(|held, _| {
             held.exception = false;
@@ -332,12 +406,12 @@ impl Cown {
     }
 
     fn __richcmp__(&self, other: &Self, op: pyo3::basic::CompareOp) -> bool {
-        op.matches(self.body().cmp(other.body()))
+        op.matches(self.address().cmp(&other.address()))
     }
 
     fn __hash__(&self) -> u64 {
         use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-        BuildHasherDefault::<DefaultHasher>::default().hash_one(self.body())
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(self.address().into_raw())
     }
 
     fn __repr__(&self) -> String {
@@ -345,8 +419,9 @@ impl Cown {
             Kind::Plain(_) => "",
             Kind::Result { cown, .. } if cown.is_finished() => " result",
             Kind::Result { .. } => " pending result",
+            Kind::Native(_) => " of an extension",
         };
-        format!("<boc.Cown{kind} at {:p}>", raw::value_ptr(self.body()))
+        format!("<boc.Cown{kind} at {:p}>", self.address().into_raw())
     }
 
     /// A cown is a place, not a value: a copy would be another place.

@@ -61,7 +61,7 @@ thread_local! {
 }
 
 /// Calls `call`, which calls Python code by a function that may unwind, and does nothing else.
-fn guarded<R>(call: impl FnOnce() -> R) -> R {
+pub(crate) fn guarded<R>(call: impl FnOnce() -> R) -> R {
     let nested = NESTED.get();
     NESTED.set(nested + 1);
     let guard = Guard;

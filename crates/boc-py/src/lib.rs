@@ -12,12 +12,14 @@
 //! - [`ending`]: calls of Python code during which the interpreter may end;
 //! - [`orphan`]: forks on a worker;
 //! - [`unseen`]: exceptions that nobody looked at;
-//! - [`patience`]: waiting so that Ctrl-C is answered.
+//! - [`patience`]: waiting so that Ctrl-C is answered;
+//! - [`extension`]: what extensions in C and C++ can do with all of this.
 
 mod behaviour;
 mod contents;
 mod cown;
 mod ending;
+mod extension;
 mod orphan;
 mod patience;
 mod pool;
@@ -31,19 +33,22 @@ use pyo3::prelude::*;
 /// Implementation of the package `boc`; use that.
 #[pymodule(gil_used = false)]
 mod _boc {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use super::{
         contents::cancelled,
         cown::Cown,
+        extension::objects::{hold_objects, let_go_of_objects},
         orphan::leave_pool_after_fork,
         patience::check_timeout,
         pool::{Pool, inside_behaviour, raise_in_thread, set_exiting},
         unseen::{Raised, forget_after_fork, take_unseen},
         when::{when, whencall},
     };
-}
 
-/// A behaviour is allocated by the thread that schedules it and freed by the worker that ran it; the
-/// C library's allocator takes a lock for that which both want all the time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::extension::add_capsule(module)
+    }
+}

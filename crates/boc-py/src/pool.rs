@@ -58,7 +58,7 @@ thread_local! {
     static KNOWN: RefCell<(u64, Option<ExecutorRef>)> = const { RefCell::new((0, None)) };
 }
 
-fn current() -> MutexGuard<'static, Option<Arc<Runtime>>> {
+pub(crate) fn current() -> MutexGuard<'static, Option<Arc<Runtime>>> {
     CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -91,14 +91,20 @@ pub(crate) fn with_executor<R>(
         if let Some(result) = known(|executor| executor.and_then(in_use)) {
             return Ok(result);
         }
-        if EXITING.load(Relaxed) {
-            return Err(PyRuntimeError::new_err(
-                "cannot schedule behaviours while the interpreter exits",
-            ));
-        }
-        py.check_signals()?;
-        ending::call(py, "boc._runtime", "start", [])?;
+        start(py)?;
     }
+}
+
+/// Starts a pool, if there is none in use.
+pub(crate) fn start(py: Python<'_>) -> PyResult<()> {
+    if EXITING.load(Relaxed) {
+        return Err(PyRuntimeError::new_err(
+            "cannot schedule behaviours while the interpreter exits",
+        ));
+    }
+    py.check_signals()?;
+    ending::call(py, "boc._runtime", "start", [])?;
+    Ok(())
 }
 
 /// What becomes of a behaviour that an executor refuses.
@@ -111,7 +117,7 @@ pub(crate) enum Refusal {
 }
 
 /// Calls `f` with this thread's reference to the executor of the pool in use.
-fn known<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
+pub(crate) fn known<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
     let generation = GENERATION.load(Acquire);
     let executor = KNOWN.with_borrow_mut(|(seen, executor)| {
         if *seen != generation {

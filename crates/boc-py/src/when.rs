@@ -98,7 +98,7 @@ impl Request {
         let py = function.py();
         signature::check(function, self.count)?;
         let cowns: SmallVec<[Access; 4]> =
-            self.cowns.iter().map(|cown| Access::from(cown.get().body())).collect();
+            self.cowns.iter().map(|cown| cown.get().access()).collect();
         let result = pool::with_executor(py, |executor, refusal| {
             let body = self.body(function);
             let run = move |_: raw::Held<'_>, result: &mut Contents| body.run(result);

@@ -23,7 +23,9 @@ share a cown run in the order in which they were scheduled.
 
 from importlib.metadata import PackageNotFoundError, version
 
+from boc._boc import _C_API as _C_API
 from boc._boc import Cown, when, whencall
+from boc._include import get_include, get_sources
 from boc._runtime import WORKER_COUNT, backend, quiesce, start, stats, wait
 
 try:
@@ -36,6 +38,8 @@ __all__ = [
     "Cown",
     "__version__",
     "backend",
+    "get_include",
+    "get_sources",
     "quiesce",
     "start",
     "stats",

@@ -2,7 +2,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import GenericAlias, TracebackType
 from typing import Any, Generic, TypeVar, final
 
-from typing_extensions import disjoint_base
+from typing_extensions import CapsuleType, disjoint_base
 
 __all__ = [
     "Cown",
@@ -11,14 +11,18 @@ __all__ = [
     "cancelled",
     "check_timeout",
     "forget_after_fork",
+    "hold_objects",
     "inside_behaviour",
     "leave_pool_after_fork",
+    "let_go_of_objects",
     "raise_in_thread",
     "set_exiting",
     "take_unseen",
     "when",
     "whencall",
 ]
+
+_C_API: CapsuleType
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -90,6 +94,8 @@ def check_timeout(timeout: float | None) -> None: ...
 def set_exiting(exiting: bool) -> None: ...
 def inside_behaviour() -> bool: ...
 def leave_pool_after_fork() -> None: ...
+def hold_objects() -> None: ...
+def let_go_of_objects() -> None: ...
 def raise_in_thread(ident: int, exception: object) -> None: ...
 def take_unseen() -> list[BaseException]: ...
 def forget_after_fork() -> None: ...

@@ -24,8 +24,10 @@ from boc._boc import (
     cancelled,
     check_timeout,
     forget_after_fork,
+    hold_objects,
     inside_behaviour,
     leave_pool_after_fork,
+    let_go_of_objects,
     raise_in_thread,
     set_exiting,
 )
@@ -270,6 +272,7 @@ def _join(threads: list[threading.Thread], seconds: float) -> None:
 
 def _after_fork_in_child() -> None:
     """Only the forking thread lives on in a child, so the pool has no workers there."""
+    let_go_of_objects()
     leave_pool_after_fork()
     if _state.pool is not None:
         _lost.append(_state.pool)
@@ -320,4 +323,8 @@ def _flush_and_exit(status: int) -> NoReturn:
 # Before the threads are joined, where the interpreter has that; atexit comes after.
 getattr(threading, "_register_atexit", atexit.register)(_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(
+        before=hold_objects,
+        after_in_parent=let_go_of_objects,
+        after_in_child=_after_fork_in_child,
+    )

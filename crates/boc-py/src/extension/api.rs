@@ -1,0 +1,240 @@
+//! The functions for Python's cowns, and the capsule by which an extension finds all functions.
+//!
+//! What they promise is said in `include/boc/boc_python.h`.
+
+use boc_capi::{
+    Error, binding, boc_body, boc_cown, boc_destroy_fn, boc_request, boc_status,
+    table::{TABLE, Table},
+};
+use boc_core::raw::{self, Held, Mode, Unscheduled};
+use pyo3::{
+    exceptions::{PyIndexError, PyRuntimeError, PySystemError, PyTypeError, PyValueError},
+    ffi::{self, PyObject},
+    prelude::*,
+};
+use std::{
+    ffi::{c_int, c_void},
+    panic::{self, AssertUnwindSafe},
+    ptr,
+};
+
+use crate::{
+    contents::Contents,
+    cown::Cown,
+    ending::Kept,
+    extension::{host::Interpreter, native::View, objects},
+    orphan,
+    pool::{self, Refusal},
+};
+
+/// `boc_python_api` of `boc_python.h`. Fields are only ever added, at the end.
+#[repr(C)]
+struct Api {
+    size: usize,
+    /// As `boc_abi_version` gives it.
+    version: usize,
+    table: *const Table,
+    cown: unsafe extern "C" fn(*mut PyObject) -> *mut boc_cown,
+    object: unsafe extern "C" fn(*const boc_cown, *const View) -> *mut PyObject,
+    new_cown: unsafe extern "C" fn(*mut PyObject) -> *mut PyObject,
+    set_value: unsafe extern "C" fn(*mut boc_body, usize, *mut PyObject) -> c_int,
+    when: unsafe extern "C" fn(
+        *const boc_request,
+        usize,
+        PythonBody,
+        *mut c_void,
+        boc_destroy_fn,
+    ) -> *mut PyObject,
+}
+
+// SAFETY: it is never changed, and what it points to are functions.
+unsafe impl Sync for Api {}
+
+static API: Api = Api {
+    size: size_of::<Api>(),
+    version: boc_capi::ABI_VERSION as usize,
+    table: &raw const TABLE,
+    cown,
+    object,
+    new_cown,
+    set_value,
+    when,
+};
+
+/// `boc_python_body_fn`: like that of a behaviour of C, but with a result of Python.
+type PythonBody = Option<
+    unsafe extern "C-unwind" fn(*mut boc_body, *const *mut c_void, *mut c_void) -> *mut PyObject,
+>;
+
+pub(crate) fn add_capsule(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    boc_capi::host::set(&Interpreter);
+    let pointer = (&raw const API).cast_mut().cast();
+    // SAFETY: the table is static, and so is the name, which is that of the attribute.
+    let capsule = unsafe {
+        let capsule = ffi::PyCapsule_New(pointer, c"boc._C_API".as_ptr(), None);
+        Bound::from_owned_ptr_or_err(module.py(), capsule)?
+    };
+    module.add("_C_API", capsule)
+}
+
+/// Runs a function that an extension calls on a thread that is attached. An error is set as Python's
+/// exception, and `failed` is returned.
+fn entered<R>(failed: R, f: impl FnOnce(Python<'_>) -> PyResult<R>) -> R {
+    Python::attach(|py| {
+        let result = panic::catch_unwind(AssertUnwindSafe(|| f(py)));
+        let internal = |_| Err(PySystemError::new_err("internal error in boc"));
+        result.unwrap_or_else(internal).unwrap_or_else(|error| {
+            error.restore(py);
+            failed
+        })
+    })
+}
+
+fn exception(error: &Error) -> PyErr {
+    let message = error.message().to_owned();
+    match error.status() {
+        boc_status::BOC_DUPLICATE_COWN => PyTypeError::new_err(message),
+        boc_status::BOC_INVALID_ARGUMENT => PyValueError::new_err(message),
+        _ => PyRuntimeError::new_err(message),
+    }
+}
+
+/// # Safety
+///
+/// `object` is NULL or a Python object, borrowed for the call.
+unsafe fn given<'py>(py: Python<'py>, object: *mut PyObject) -> PyResult<Bound<'py, PyAny>> {
+    // SAFETY: passed on to the caller.
+    unsafe { Bound::from_borrowed_ptr_or_opt(py, object) }
+        .ok_or_else(|| PyValueError::new_err("an object is NULL, which it must not be"))
+}
+
+unsafe extern "C" fn cown(object: *mut PyObject) -> *mut boc_cown {
+    entered(ptr::null_mut(), |py| {
+        // SAFETY: passed on to the caller, as in all of these functions.
+        let object = unsafe { given(py, object) }?;
+        let Ok(object) = object.cast::<Cown>() else {
+            let kind = object.get_type();
+            return Err(PyTypeError::new_err(format!("expected a boc.Cown, not {}", kind.name()?)));
+        };
+        objects::enter(object)?;
+        Ok(binding::give(object.get().share()))
+    })
+}
+
+unsafe extern "C" fn object(cown: *const boc_cown, view: *const View) -> *mut PyObject {
+    entered(ptr::null_mut(), |py| {
+        // SAFETY: as above; a view lives as long as the program.
+        let (cown, view) = unsafe { (binding::cown(cown), view.as_ref()) };
+        let cown = cown.map_err(|error| exception(&error))?;
+        objects::object(py, cown, view).map(Py::into_ptr)
+    })
+}
+
+unsafe extern "C" fn new_cown(value: *mut PyObject) -> *mut PyObject {
+    entered(ptr::null_mut(), |py| {
+        // SAFETY: as above.
+        let value = unsafe { given(py, value) }?;
+        Py::new(py, Cown::new(value.unbind())).map(Py::into_ptr)
+    })
+}
+
+unsafe extern "C" fn set_value(body: *mut boc_body, index: usize, value: *mut PyObject) -> c_int {
+    entered(-1, |py| {
+        // SAFETY: as above.
+        let (held, value) = unsafe { (binding::held_by(body, index), given(py, value)?) };
+        let access = held.map_err(|error| PyIndexError::new_err(error.message().to_owned()))?;
+        if access.mode == Mode::Read {
+            return Err(PyRuntimeError::new_err(format!(
+                "cown {index} is only read: request it with BOC_WRITE"
+            )));
+        }
+        // SAFETY: the running behaviour holds the cown, to write.
+        let old = unsafe {
+            if !access.cown.holds::<Contents>() {
+                return Err(PyTypeError::new_err(format!("cown {index} is none of Python's")));
+            }
+            let held = &mut (*access.cown.value::<Contents>()).held;
+            held.exception = false;
+            held.value.replace(Kept::from(value.unbind()))
+        };
+        // Its end may run any code.
+        drop(old);
+        Ok(0)
+    })
+}
+
+unsafe extern "C" fn when(
+    requests: *const boc_request,
+    count: usize,
+    body: PythonBody,
+    env: *mut c_void,
+    destroy_env: boc_destroy_fn,
+) -> *mut PyObject {
+    entered(ptr::null_mut(), |py| {
+        let env = binding::Env::new(env, destroy_env);
+        let body = body.ok_or_else(|| PyValueError::new_err("`body` is NULL"))?;
+        // SAFETY: as above.
+        let cowns = unsafe { binding::requested(requests, count) };
+        let cowns = cowns.map_err(|error| exception(&error))?;
+        let body = Body { function: body, env };
+        let mut work = Some(move |held: Held<'_>, result: &mut Contents| body.run(held, result));
+        let scheduled = pool::with_executor(py, |executor, refusal| {
+            let work_now = work.take().expect("it came back, or this is the first time");
+            // SAFETY: the caller keeps the cowns alive during the call.
+            match unsafe { raw::try_when(executor, &cowns, Contents::default(), work_now) } {
+                Ok(result) => Some(Ok(Cown::result_of(result))),
+                Err(Unscheduled::Duplicate(duplicate)) => {
+                    Some(Err(PyTypeError::new_err(duplicate.to_string())))
+                }
+                Err(Unscheduled::Refused(_, back)) => {
+                    work = Some(back);
+                    let refused = || PyRuntimeError::new_err("the workers were stopped");
+                    (refusal == Refusal::IsFinal).then(|| Err(refused()))
+                }
+            }
+        })?;
+        Py::new(py, scheduled?).map(Py::into_ptr)
+    })
+}
+
+/// What a behaviour of an extension with a result of Python is made of.
+struct Body {
+    function: unsafe extern "C-unwind" fn(
+        *mut boc_body,
+        *const *mut c_void,
+        *mut c_void,
+    ) -> *mut PyObject,
+    env: binding::Env,
+}
+
+impl Body {
+    /// Calls the function. The caller holds the cowns, and the result.
+    fn run(self, held: Held<'_>, result: &mut Contents) {
+        orphan::end_if_outermost();
+        Python::attach(|py| {
+            let (function, env) = (self.function, self.env.data());
+            // SAFETY: it gets what it was made for, on a thread that is attached.
+            let ran = binding::run(held, |body, values| unsafe { function(body, values, env) });
+            let returned = orphan::end_after_body(py, outcome(py, ran));
+            result.finish(py, returned);
+            drop(self);
+        });
+    }
+}
+
+/// What a function of an extension returned, or why it failed.
+fn outcome(py: Python<'_>, ran: binding::Ran<*mut PyObject>) -> PyResult<Py<PyAny>> {
+    let object = ran.returned.unwrap_or(ptr::null_mut());
+    // SAFETY: the function returns a new reference, or null.
+    let object = unsafe { Bound::from_owned_ptr_or_opt(py, object) };
+    if let Some(error) = PyErr::take(py) {
+        return Err(error);
+    }
+    if let Some(message) = ran.failure {
+        return Err(PyRuntimeError::new_err(message.to_string_lossy().into_owned()));
+    }
+    let silent = || {
+        PySystemError::new_err("the body of a behaviour returned NULL without setting an exception")
+    };
+    object.map(Bound::unbind).ok_or_else(silent)
+}

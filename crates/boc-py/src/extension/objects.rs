@@ -1,0 +1,116 @@
+//! One Python object for each cown, also for those that come back from an extension.
+//!
+//! An object is entered here when its cown first goes to an extension, so that it is found when the cown
+//! comes back. It is referred to weakly; when it ends it is taken out.
+
+use boc_core::raw::{AnyCown, CownPtr};
+use pyo3::{
+    prelude::*,
+    types::{PyWeakrefMethods, PyWeakrefReference},
+};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{cown::Cown, extension::native::View};
+
+type Weak = Py<PyWeakrefReference>;
+
+/// Nothing that runs Python code, or waits, is done while this is locked.
+static OBJECTS: Mutex<BTreeMap<CownPtr, Weak>> = Mutex::new(BTreeMap::new());
+
+fn objects() -> MutexGuard<'static, BTreeMap<CownPtr, Weak>> {
+    OBJECTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What an object has that is entered.
+pub(crate) struct Known {
+    address: CownPtr,
+    weak: Weak,
+}
+
+impl Drop for Known {
+    fn drop(&mut self) {
+        let mut objects = objects();
+        // The cown may have another object by now, or its place may be that of another cown.
+        let entered = objects.get(&self.address);
+        let old = match entered.is_some_and(|weak| weak.is(&self.weak)) {
+            true => objects.remove(&self.address),
+            false => None,
+        };
+        drop(objects);
+        drop(old);
+    }
+}
+
+/// Enters the object of a cown that goes to an extension.
+pub(crate) fn enter(object: &Bound<'_, Cown>) -> PyResult<()> {
+    let cown = object.get();
+    if cown.known().get().is_some() {
+        return Ok(());
+    }
+    // If two threads do this at the same time, both have the same weak reference.
+    let weak = PyWeakrefReference::new(object.as_any())?.unbind();
+    let old = objects().insert(cown.address(), weak.clone_ref(object.py()));
+    drop(old);
+    let _ = cown.known().set(Known { address: cown.address(), weak });
+    Ok(())
+}
+
+/// The object of a cown that comes from an extension, which is made if there is none.
+pub(crate) fn object(
+    py: Python<'_>,
+    cown: AnyCown,
+    view: Option<&'static View>,
+) -> PyResult<Py<Cown>> {
+    let address = CownPtr::from(&cown);
+    let mut fresh = None;
+    loop {
+        let seen = objects().get(&address).map(|weak| weak.clone_ref(py));
+        let alive = seen.as_ref().and_then(|weak| weak.bind(py).upgrade());
+        if let Some(object) = alive {
+            return Ok(object.cast_into::<Cown>()?.unbind());
+        }
+        let object = match fresh.take() {
+            Some(object) => object,
+            None => Bound::new(py, Cown::of(cown.clone(), view))?,
+        };
+        let weak = PyWeakrefReference::new(object.as_any())?.unbind();
+        let mut objects = objects();
+        let entered = objects.get(&address);
+        let unchanged = match (entered, &seen) {
+            (Some(entered), Some(seen)) => entered.is(seen),
+            (None, _) => true,
+            (Some(_), None) => false,
+        };
+        if unchanged {
+            let old = objects.insert(address, weak.clone_ref(py));
+            drop(objects);
+            drop(old);
+            let _ = object.get().known().set(Known { address, weak });
+            return Ok(object.unbind());
+        }
+        // Another thread was faster: look at its object.
+        drop(objects);
+        fresh = Some(object);
+    }
+}
+
+thread_local! {
+    static HELD: RefCell<Option<MutexGuard<'static, BTreeMap<CownPtr, Weak>>>> =
+        const { RefCell::new(None) };
+}
+
+/// Called before a fork, so that the child does not find the objects locked by a thread that is not there.
+#[pyfunction]
+pub(crate) fn hold_objects() {
+    HELD.set(Some(objects()));
+}
+
+/// Called after a fork, in parent and child.
+#[pyfunction]
+pub(crate) fn let_go_of_objects() {
+    HELD.set(None);
+}
