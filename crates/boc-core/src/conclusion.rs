@@ -7,7 +7,7 @@ use crate::{
     behaviour::{Behaviour, CANCELLED, COUNT, Next, STARTED},
     cown::Header,
     executor::{Ready, Seat},
-    outcome::swallow,
+    outcome::{self, swallow},
     row::Row,
     schedule,
     slot::{self, Handed, Mode, Slot},
@@ -36,10 +36,16 @@ pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
 /// As for [`conclude`].
 #[inline]
 unsafe fn conclude_all(mut refused: Refused) {
-    while let Some(current) = refused.pop() {
-        // SAFETY: owned by the caller, or by this loop if it was refused.
-        unsafe { release_all(current, &mut refused) };
+    if refused.0.is_none() {
+        return;
     }
+    // Who is told of their end is told where it must not wait, whatever thread this is.
+    outcome::as_behaviour(|| {
+        while let Some(current) = refused.pop() {
+            // SAFETY: owned by the caller, or by this loop if it was refused.
+            unsafe { release_all(current, &mut refused) };
+        }
+    });
 }
 
 /// Releases what a behaviour holds, and gives it up. Adds what is to be concluded by that.
@@ -130,8 +136,10 @@ pub(crate) unsafe fn give_up(behaviour: NonNull<Behaviour>) {
         Behaviour::slots(behaviour).as_ref().iter().for_each(Slot::merge);
         // For who has a handle afterwards. Relaxed: comes by it after this.
         behaviour.as_ref().pending.store(STARTED, Relaxed);
-        Behaviour::drop_closure(behaviour);
-        conclude(behaviour);
+        outcome::as_behaviour(|| {
+            Behaviour::drop_closure(behaviour);
+            conclude(behaviour);
+        });
     }
 }
 
@@ -161,12 +169,14 @@ pub(crate) unsafe fn cancel(behaviour: NonNull<Behaviour>) -> bool {
     // SAFETY: the mark gives this thread the closure, and the state, which belongs to who holds the
     // result. The share that was added is taken away once.
     unsafe {
-        Behaviour::drop_closure(behaviour);
-        release_result(behaviour, &mut refused);
-        if Behaviour::resolve(behaviour, 1) {
-            refused.push(behaviour);
-        }
-        conclude_all(refused);
+        outcome::as_behaviour(|| {
+            Behaviour::drop_closure(behaviour);
+            release_result(behaviour, &mut refused);
+            if Behaviour::resolve(behaviour, 1) {
+                refused.push(behaviour);
+            }
+            conclude_all(refused);
+        });
     }
     true
 }
@@ -410,7 +420,7 @@ impl Refused {
         let behaviour = ready.into_inner();
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
-            if Behaviour::abandon(behaviour) {
+            if outcome::as_behaviour(|| Behaviour::abandon(behaviour)) {
                 self.push(behaviour);
             }
         }

@@ -48,6 +48,14 @@ pub trait Executor: Send + Sync + 'static {
     /// An executor that does not take behaviours any more gives it back. It is then cancelled: its
     /// closure is dropped, its cowns are released, its handle says so.
     fn execute(&self, ready: Ready) -> Result<(), Ready>;
+
+    /// Whether behaviours can be scheduled on it. If not, they are cancelled at once.
+    ///
+    /// Called by each thread that schedules. It can change its answer at any time, so it is a courtesy: what
+    /// was scheduled before, `execute` can still give back.
+    fn is_open(&self) -> bool {
+        true
+    }
 }
 
 /// A behaviour that holds all its cowns and has not run yet.
@@ -87,7 +95,11 @@ impl Ready {
         // SAFETY: the `Ready` owned the behaviour.
         unsafe {
             outcome::as_behaviour(|| {
+                #[cfg(feature = "std")]
+                let lent = crate::runtime::lend(behaviour.as_ref().executor);
                 let next = Behaviour::invoke(behaviour);
+                #[cfg(feature = "std")]
+                drop(lent);
                 conclusion::go_on(behaviour, next);
             });
         }
@@ -147,6 +159,9 @@ pub(crate) struct VTable {
     /// `execute` for several behaviours with this seat, where that can be done at once. Gives back those
     /// that it did not take.
     pub(crate) execute_all: Option<unsafe fn(NonNull<Head>, Row) -> Row>,
+    /// Whether this is an executor to schedule on; else it stands for one behaviour.
+    #[cfg_attr(not(feature = "std"), allow(dead_code))]
+    pub(crate) is_executor: bool,
     /// Of a head that `begin` gave: how a runtime that observes its behaviours gets at this one.
     pub(crate) watched: Option<unsafe fn(NonNull<Head>) -> Option<Watched>>,
 }
@@ -162,6 +177,7 @@ impl VTable {
         end: |_| (),
         execute: |_, ready| Err(ready),
         execute_all: None,
+        is_executor: false,
         watched: None,
     };
 }
@@ -206,6 +222,15 @@ impl Seat {
         let watched = self.vtable().watched?;
         // SAFETY: between `begin` and `end` the executor, and what it knows of the behaviour, is alive.
         unsafe { watched(self.0) }
+    }
+
+    /// The seat of what a behaviour with this seat schedules, if it does not say otherwise.
+    #[cfg(feature = "std")]
+    pub(crate) fn lender(self) -> Option<Seat> {
+        match self.watched() {
+            Some(watched) => Some(watched.lender),
+            None => self.vtable().is_executor.then_some(self),
+        }
     }
 
     /// The executor, for as long as a behaviour on it has not ended.
@@ -343,6 +368,7 @@ impl ExecutorRef {
                 Ok(())
             },
             execute_all: None,
+            is_executor: true,
             watched: None,
         });
         Self(NonNull::from(&INLINE))
@@ -377,6 +403,7 @@ mod arc {
             end: end::<E>,
             execute: execute::<E>,
             execute_all: None,
+            is_executor: true,
             watched: None,
         }
     }
@@ -391,7 +418,13 @@ mod arc {
         unsafe { Arc::decrement_strong_count(head.cast::<Headed<E>>().as_ptr()) };
     }
 
-    unsafe fn begin<E>(head: NonNull<Head>) -> Option<NonNull<Head>> {
+    unsafe fn begin<E: Executor>(head: NonNull<Head>) -> Option<NonNull<Head>> {
+        // SAFETY: the caller has a reference.
+        let headed = unsafe { head.cast::<Headed<E>>().as_ref() };
+        // One that panics is as good as closed.
+        if !contain(|| headed.executor.is_open()).unwrap_or(false) {
+            return None;
+        }
         // SAFETY: as for `retain`.
         unsafe { retain::<E>(head) };
         Some(head)

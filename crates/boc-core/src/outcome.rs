@@ -228,7 +228,10 @@ mod hosted {
     use super::{Panic, swallow};
     use crate::sync;
     use core::cell::Cell;
-    use std::sync::{Arc, PoisonError, RwLock};
+    use std::{
+        io::Write,
+        sync::{Arc, PoisonError, RwLock},
+    };
 
     type Hook = Arc<dyn Fn(&Panic) + Send + Sync>;
 
@@ -255,10 +258,14 @@ mod hosted {
         let hook = UNOBSERVED.read().unwrap_or_else(PoisonError::into_inner).clone();
         swallow(|| match hook {
             Some(hook) => hook(panic),
-            None => eprintln!(
-                "boc: a behaviour panicked, and nobody looked at its handle: {}",
-                panic.message().unwrap_or("(no message)")
-            ),
+            None => {
+                let message = panic.message().unwrap_or("(no message)");
+                // Unlike `eprintln`, which panics where nothing can be written.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "boc: a behaviour panicked, and nobody looked at its handle: {message}"
+                );
+            }
         });
     }
 

@@ -69,12 +69,16 @@ struct Mailbox {
 type Wake = Option<alloc::sync::Arc<dyn Fn() + Send + Sync>>;
 
 impl Executor for Mailbox {
+    fn is_open(&self) -> bool {
+        !self.closed.load(SeqCst)
+    }
+
     fn execute(&self, ready: Ready) -> Result<(), Ready> {
         if self.closed.load(SeqCst) {
             return Err(ready);
         }
         self.queue.push(ready);
-        // Pairs with the fence in `Pump::drop`: either that sees what was pushed, or `closed` is
+        // Pairs with the fence in `Pump::close`: either that sees what was pushed, or `closed` is
         // seen here.
         fence(SeqCst);
         if self.closed.load(SeqCst) {
@@ -196,6 +200,17 @@ impl Pump {
     }
 }
 
+impl Pump {
+    /// Ends the pump: it takes no more behaviours, and those that have not run are cancelled. A behaviour
+    /// that it runs can do that, too; dropping the pump does.
+    pub fn close(&self) {
+        self.lanes.iter().for_each(|lane| lane.mailbox.closed.store(true, SeqCst));
+        // Pairs with the fence in `execute`.
+        fence(SeqCst);
+        self.lanes.iter().for_each(|lane| lane.mailbox.cancel_all());
+    }
+}
+
 impl Default for Pump {
     fn default() -> Self {
         Self::new()
@@ -204,10 +219,7 @@ impl Default for Pump {
 
 impl Drop for Pump {
     fn drop(&mut self) {
-        self.lanes.iter().for_each(|lane| lane.mailbox.closed.store(true, SeqCst));
-        // Pairs with the fence in `execute`.
-        fence(SeqCst);
-        self.lanes.iter().for_each(|lane| lane.mailbox.cancel_all());
+        self.close();
     }
 }
 

@@ -11,7 +11,7 @@ use core::{fmt, ptr::NonNull};
 
 use crate::{
     batch::Batch,
-    behaviour::{Detached, Part, Promised, SlotWriter},
+    behaviour::{Behaviour, Detached, Part, Promised, SlotWriter},
     cown::{Cown, Header},
     executor::{ExecutorRef, Ready},
     schedule::{self, Entry, Prepared},
@@ -26,6 +26,9 @@ pub use self::{
     result::ResultCown,
 };
 pub use crate::{outcome::State, schedule::DuplicateCown, scope::Counting, slot::Mode};
+
+/// How many cowns one request can name.
+pub const MAX_COWNS: usize = Behaviour::MAX_SLOTS;
 
 /// A borrowed cown whose type is not known, for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,7 +130,7 @@ where
     executor.wait_for_room();
     // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
     unsafe {
-        let prepared = try_prepare::<Promised<S>, F>(executor, cowns, state, work)?;
+        let prepared = try_prepare::<Promised<S>, F>(executor, cowns, state, work, Entry::Now)?;
         let result = ResultCown::of(prepared.behaviour);
         prepared.schedule().map_err(Unscheduled::Duplicate)?;
         Ok(result)
@@ -155,7 +158,7 @@ where
     executor.wait_for_room();
     // SAFETY: passed on to the caller.
     unsafe {
-        let prepared = try_prepare::<Detached, F>(executor, cowns, (), work)?;
+        let prepared = try_prepare::<Detached, F>(executor, cowns, (), work, Entry::Now)?;
         prepared.schedule().map_err(Unscheduled::Duplicate)
     }
 }
@@ -165,7 +168,7 @@ where
 ///
 /// # Errors
 ///
-/// As for [`when`].
+/// As for [`try_when`].
 ///
 /// # Safety
 ///
@@ -176,22 +179,22 @@ pub unsafe fn add<S, F>(
     cowns: &[Access],
     state: S,
     work: F,
-) -> Result<ResultCown<S>, DuplicateCown>
+) -> Result<ResultCown<S>, Unscheduled<S, F>>
 where
     S: State,
     F: FnOnce(Held<'_>, &mut S) + Send + 'static,
 {
     let executor = batch.make_room();
-    let prepared = prepare::<Promised<S>, F>(executor, cowns, state, work, Entry::WithBatch);
+    let prepared = try_prepare::<Promised<S>, F>(executor, cowns, state, work, Entry::WithBatch)?;
     // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
     unsafe {
         let result = ResultCown::of(prepared.behaviour);
-        batch.add(prepared)?;
+        batch.add(prepared).map_err(Unscheduled::Duplicate)?;
         Ok(result)
     }
 }
 
-/// Why [`try_when`] scheduled nothing.
+/// Why [`try_when`] or [`add`] scheduled nothing.
 pub enum Unscheduled<S, F> {
     /// The executor takes no more behaviours. Here is what was meant for it.
     Refused(S, F),
@@ -237,6 +240,7 @@ fn try_prepare<P, F>(
     cowns: &[Access],
     state: P::State,
     work: F,
+    entry: Entry,
 ) -> Result<Prepared, Unscheduled<P::State, F>>
 where
     P: Part,
@@ -246,7 +250,7 @@ where
         Some(seat) => {
             let (fill, work) = (fill(cowns), call(work));
             let count = cowns.len();
-            Ok(schedule::seated::<P, _>(executor, seat, count, fill, state, work, Entry::Now))
+            Ok(schedule::seated::<P, _>(executor, seat, count, fill, state, work, entry))
         }
         None => Err(Unscheduled::Refused(state, work)),
     }
@@ -281,8 +285,6 @@ pub unsafe fn ready_from_raw(raw: NonNull<()>) -> Ready {
 /// A behaviour without cowns and without an outcome, ready, in no executor's queue.
 #[cfg(test)]
 pub(crate) fn ready(executor: &ExecutorRef, work: impl FnOnce() + Send + 'static) -> Ready {
-    use crate::behaviour::Behaviour;
-
     let seat = executor.begin().expect("the executor is open");
     let behaviour = Behaviour::allocate::<crate::behaviour::Detached, _>(
         seat,

@@ -212,6 +212,7 @@ static VTABLE: VTable = VTable {
         taken
     },
     execute_all: None,
+    is_executor: true,
     watched: None,
 };
 

@@ -101,6 +101,25 @@ pub(crate) fn yield_thread() {
     core::hint::spin_loop();
 }
 
+/// Whether this is the handle of the calling thread.
+///
+/// Not by `std::thread::current`, which does not exist any more while a thread is torn down.
+#[cfg(all(feature = "std", unix))]
+pub(crate) fn is_current<T>(thread: &std::thread::JoinHandle<T>) -> bool {
+    use std::os::unix::thread::{JoinHandleExt, RawPthread};
+
+    unsafe extern "C" {
+        safe fn pthread_self() -> RawPthread;
+    }
+    thread.as_pthread_t() == pthread_self()
+}
+
+/// Whether this is the handle of the calling thread.
+#[cfg(all(feature = "std", not(unix)))]
+pub(crate) fn is_current<T>(thread: &std::thread::JoinHandle<T>) -> bool {
+    thread.thread().id() == std::thread::current().id()
+}
+
 /// The content of a mutex, also after a panic of another thread that held it.
 ///
 /// The critical sections of this crate run no foreign code, so a poisoned lock still guards a

@@ -473,5 +473,6 @@ static VTABLE: VTable = VTable {
         Ok(())
     },
     execute_all: None,
+    is_executor: false,
     watched: None,
 };

@@ -8,6 +8,7 @@ use crate::{
     conclusion,
     cown::Cown,
     executor::Seat,
+    outcome,
     sync::atomic::Ordering::Relaxed,
     work::Once,
 };
@@ -64,7 +65,7 @@ impl<S: State> Promise<S> {
     unsafe fn settle(&mut self, f: impl FnOnce(&mut S)) {
         // SAFETY: this is the behaviour's run: who claims it holds the result, and concludes it. The
         // result is alive until then.
-        unsafe {
+        let settle = || unsafe {
             let conclude = match Behaviour::claim(self.behaviour) {
                 Ok(()) => {
                     let result = Behaviour::promise(self.behaviour).expect("it has a result").1;
@@ -76,7 +77,9 @@ impl<S: State> Promise<S> {
             if conclude {
                 conclusion::conclude(self.behaviour);
             }
-        }
+        };
+        // Who is told of it is told where it must not wait.
+        outcome::as_behaviour(settle);
     }
 }
 

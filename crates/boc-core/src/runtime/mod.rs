@@ -14,7 +14,7 @@ mod shared;
 mod worker;
 
 use alloc::{string::String, vec::Vec};
-use core::{fmt, mem::ManuallyDrop, num::NonZeroUsize};
+use core::{cell::Cell, fmt, mem::ManuallyDrop, num::NonZeroUsize};
 use std::{
     io,
     thread::{self, JoinHandle},
@@ -30,7 +30,7 @@ use crate::{
     schedule::DuplicateCown,
     scope::Scope,
     sync::{
-        Arc, Mutex,
+        self, Arc, Mutex,
         atomic::Ordering::{Acquire, Relaxed, Release},
         lock,
     },
@@ -417,6 +417,18 @@ impl Runtime {
         self.shared.wait_retired(deadline)
     }
 
+    /// Waits until the runtime, which was told to end, has done so, for `timeout` at the most: no thread is
+    /// a worker, and what has not run is cancelled. Says whether that is so.
+    ///
+    /// Without a worker at this moment it ends at once.
+    pub fn wait_ended(&self, timeout: Option<Duration>) -> bool {
+        let retired = self.wait_retired(timeout);
+        if retired {
+            self.shared.finish();
+        }
+        retired
+    }
+
     fn end(&self, stage: u8) {
         self.shared.advance(stage);
         let by_worker = worker::with_context(&self.shared, |context| context.is_some());
@@ -439,7 +451,7 @@ impl Runtime {
 /// Waits for the end of one of the runtime's threads, unless it is the calling one: a thread-local's
 /// destructor can let the last reference go on a worker's own thread, or the watchdog's hook.
 fn join(thread: JoinHandle<()>) {
-    if thread.thread().id() != thread::current().id() {
+    if !sync::is_current(&thread) {
         // Panics of behaviours stay inside, so there is nothing to learn.
         let _ = thread.join();
     }
@@ -556,9 +568,50 @@ pub(crate) fn with_current_executor<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R
     f(executor.as_deref())
 }
 
+sync::local! {
+    /// Where a behaviour was scheduled that runs on this thread, which is no worker.
+    static LENT: Cell<Option<Seat>> = Cell::new(None);
+}
+
+/// A behaviour with this seat is going to run on this thread, outside of a worker's loop: what it schedules
+/// goes where it was scheduled itself, until what this gives is dropped.
+pub(crate) fn lend(seat: Seat) -> Lent {
+    let lent = |seat: Seat| {
+        let before = worker::with_any_context(|context| Some(context?.replace_seat(seat)));
+        match before {
+            Some(before) => Lent::OnWorker(before),
+            // While the thread is torn down nothing is lent.
+            None => Lent::Elsewhere(LENT.try_with(|lent| lent.replace(Some(seat))).ok().flatten()),
+        }
+    };
+    seat.lender().map_or(Lent::Nothing, lent)
+}
+
+/// Takes back what was lent.
+pub(crate) enum Lent {
+    Nothing,
+    OnWorker(Seat),
+    Elsewhere(Option<Seat>),
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        match *self {
+            Self::Nothing => (),
+            Self::OnWorker(before) => worker::with_any_context(|context| {
+                context.map(|context| context.replace_seat(before));
+            }),
+            Self::Elsewhere(before) => {
+                let _ = LENT.try_with(|lent| lent.set(before));
+            }
+        }
+    }
+}
+
 #[track_caller]
 fn current_seat() -> Option<Seat> {
     let seat = worker::with_any_context(|context| context.map(Context::seat));
+    let seat = seat.or_else(|| LENT.try_with(Cell::get).ok().flatten());
     #[cfg(not(loom))]
     let caller = core::panic::Location::caller();
     #[cfg(not(loom))]

@@ -448,6 +448,7 @@ const fn vtable(bounded: bool, observed: bool) -> VTable {
         end,
         execute,
         execute_all: Some(execute_all),
+        is_executor: true,
         watched: None,
     }
 }

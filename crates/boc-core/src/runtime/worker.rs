@@ -163,6 +163,11 @@ impl Context {
         self.seat.get()
     }
 
+    /// From now on what this thread schedules goes there. Gives the seat where it went before.
+    pub(super) fn replace_seat(&self, seat: Seat) -> Seat {
+        self.seat.replace(seat)
+    }
+
     /// A behaviour was scheduled on this worker, if the runtime takes it.
     pub(super) fn count_in(&self) -> bool {
         let open = !self.shared.has_stopped();
