@@ -27,8 +27,8 @@
  * - Threads. All functions can be called on any thread, several of them at the same time, and inside of
  *   behaviours, unless it is said otherwise.
  * - Time is in nanoseconds, as uint64_t. BOC_FOREVER has no end, 0 does not wait.
- * - Exceptions and panics do not cross: functions of yours may let a C++ exception out on x86-64 Unix, where
- *   it ends their behaviour as failed. Elsewhere they must not. <boc/boc.hpp> carries exceptions to results.
+ * - Exceptions of C++ do not cross: functions of yours may let one out on x86-64 Unix, where it ends their
+ *   behaviour as failed. Elsewhere they must not. <boc/boc.hpp> carries exceptions to results.
  * - After fork() a child must not use what the parent made with this library, except by exec.
  *
  * This file is generated; the documentation is that of crates/boc-capi.
@@ -292,7 +292,7 @@ typedef struct boc_request {
  *
  * It should not block for long, as its thread does nothing else meanwhile, and it cannot wait for other
  * behaviours. A C++ exception that it lets out ends the behaviour as failed (on x86-64 Unix; elsewhere it
- * ends the process); it must not end its thread.
+ * ends the process); it must neither end nor cancel its thread, nor leave by longjmp.
  */
 typedef void (*boc_body_fn)(struct boc_body *body, void *const *values, void *env);
 
@@ -310,7 +310,8 @@ typedef void (*boc_destroy_fn)(void *data);
  * the stack would grow with each behaviour that follows on another.
  *
  * @return 0 if `ready` was taken: it is to be given to `boc_ready_run` or `boc_ready_cancel` once.
- *   Anything else, as well as an exception, refuses it, and then it must not be used any more.
+ *   Anything else, as well as an exception, refuses it: the behaviour is cancelled, and `ready` must not be
+ *   used any more.
  */
 typedef int (*boc_execute_fn)(void *env, struct boc_ready *ready);
 
@@ -476,7 +477,7 @@ struct boc_weak_cown *boc_weak_cown_clone(const struct boc_weak_cown *weak);
 boc_status boc_weak_cown_release(struct boc_weak_cown *weak);
 
 /**
- * How many cowns there are in this process, results included: for finding leaks. Exact while no other
+ * How many cowns there are in this process, results not included: for finding leaks. Exact while no other
  * thread makes or releases any.
  */
 uint64_t boc_live_cowns(void);
@@ -498,8 +499,8 @@ uint64_t boc_live_cowns(void);
  * @param env Whatever the body needs. It is the behaviour's from now on.
  * @param destroy_env Called once with `env`, in every case: when the body has returned, when the
  *   behaviour was cancelled, or before this call returns if it does not succeed. May be NULL.
- * @param result Where to put a handle to the outcome, for the caller to release. NULL if nobody wants to
- *   know; that takes less time and memory.
+ * @param result Where to put a handle to the outcome, for the caller to release; the body may have started
+ *   when it is written. NULL if nobody wants to know; that takes less time and memory.
  *
  * If the runtime has a bound on what is in flight, a thread outside of behaviours waits for room.
  *
@@ -571,7 +572,8 @@ boc_status boc_body_take(struct boc_body *body,
 /**
  * How the behaviour ended whose result is at `index`: BOC_OK if there is a value, else BOC_FAILED,
  * BOC_CANCELLED, BOC_BROKEN or BOC_TAKEN. `*message` (may be NULL) is why, or NULL if there is a value;
- * it lives until the body returns. A cown that is no result says BOC_OK, or BOC_TAKEN.
+ * it lives until the body returns. A cown that is no result says BOC_OK, or BOC_TAKEN. What it says of the
+ * other behaviour is no error of the call, and leaves `boc_last_error` alone.
  */
 boc_status boc_body_outcome(struct boc_body *body,
                             size_t index,
@@ -595,7 +597,8 @@ boc_status boc_result_wait(const struct boc_result *result, uint64_t timeout_ns)
 
 /**
  * How the behaviour ended: BOC_PENDING if it has not; BOC_OK if it left a value, which may have been
- * taken since; BOC_FAILED, BOC_CANCELLED or BOC_BROKEN. Does not wait.
+ * taken since; BOC_FAILED, BOC_CANCELLED or BOC_BROKEN. Does not wait. What it says of the behaviour is no
+ * error of the call, and leaves `boc_last_error` alone: see `boc_result_error`.
  */
 boc_status boc_result_status(const struct boc_result *result);
 
@@ -662,15 +665,16 @@ boc_status boc_result_release(struct boc_result *result);
  * An empty batch for an executor (NULL: as for `boc_when`). `*batch` is to be scheduled by
  * `boc_batch_schedule`, or given up by `boc_batch_release`.
  *
- * Its behaviours count as in flight from the moment they are added: waiting for the end of all, on the
- * thread that has the batch, would wait for ever.
+ * Its behaviours count as in flight from the moment they are added: a thread that has a batch, and waits
+ * for the end of all, or for room by scheduling something else on a runtime with a bound, waits for ever.
  */
 boc_status boc_batch_new(const struct boc_executor *executor,
                          struct boc_batch **batch);
 
 /**
  * Adds a behaviour to a batch; arguments and errors are those of `boc_when`. The results come from
- * `boc_batch_schedule`. What is returned by an error was not added.
+ * `boc_batch_schedule`, and may be written there after the bodies have started. What is refused by an
+ * error was not added. `destroy_env` must not use the batch.
  */
 boc_status boc_batch_when(struct boc_batch *batch,
                           const struct boc_request *requests,
@@ -814,7 +818,7 @@ boc_status boc_ready_cancel(struct boc_ready *ready);
  * @param wake Called whenever a behaviour has become ready, on the thread that made it so, possibly on
  *   several threads at once. It must not block, nor pump; to write to a pipe or an eventfd is what it is
  *   for. May be NULL.
- * @param env What `wake` gets. Not to be used by others if `destroy_env` destroys it.
+ * @param env What `wake` gets. It has to live until `destroy_env`.
  * @param destroy_env Called once with `env` when nothing can call `wake` any more; or before this call
  *   returns, if it does not succeed. May be NULL.
  * @param pump For the caller to release.
@@ -843,7 +847,9 @@ boc_status boc_pump_run(const struct boc_pump *pump,
                         size_t *count);
 
 /**
- * Ends a pump: what has not run is cancelled. Not while another thread pumps. NULL is allowed.
+ * Ends a pump: it takes no more behaviours, and what has not run is cancelled. Can be called by a
+ * behaviour that it runs. A thread that makes a behaviour ready just now may still call `wake` after
+ * this, but not after `destroy_env`. NULL is allowed.
  */
 boc_status boc_pump_release(struct boc_pump *pump);
 
@@ -870,8 +876,9 @@ boc_status boc_runtime_default(struct boc_runtime **runtime);
 struct boc_runtime *boc_runtime_clone(const struct boc_runtime *runtime);
 
 /**
- * Gives up a reference to a runtime. With the last one the runtime ends as by `boc_runtime_shutdown`,
- * and the call waits for that; inside of a behaviour it does not wait. NULL is allowed.
+ * Gives up a reference to a runtime. With the last one, a runtime of `boc_runtime_new` ends as by
+ * `boc_runtime_shutdown`, and the call waits for that; inside of a behaviour, and on a thread that is a
+ * worker, it does not wait. NULL is allowed.
  */
 boc_status boc_runtime_release(struct boc_runtime *runtime);
 
@@ -913,7 +920,7 @@ boc_status boc_runtime_stop(const struct boc_runtime *runtime,
  * `BOC_FOREIGN_THREADS`.
  *
  * @return BOC_OK when the runtime has ended; BOC_NO_PLACE if all workers have a thread, or this thread is
- *   a worker already; BOC_INVALID_ARGUMENT.
+ *   a worker already; BOC_INSIDE_BEHAVIOUR; BOC_INVALID_ARGUMENT.
  */
 boc_status boc_runtime_run_worker(const struct boc_runtime *runtime);
 

@@ -2,7 +2,7 @@
 
 use boc_core::{
     Batch, ExecutorRef,
-    raw::{self, Held, ResultCown},
+    raw::{self, Held, ResultCown, Unscheduled},
 };
 use std::{ffi::c_void, ptr::NonNull};
 
@@ -17,7 +17,7 @@ use crate::{
     result::boc_result,
     status::{
         Error,
-        boc_status::{self, BOC_INVALID_ARGUMENT, BOC_REFUSED},
+        boc_status::{self, BOC_INVALID_ARGUMENT},
     },
     value::Value,
     when::{Call, duplicate_error},
@@ -53,8 +53,8 @@ unsafe impl Handle for Box<Members> {
 /// An empty batch for an executor (NULL: as for `boc_when`). `*batch` is to be scheduled by
 /// `boc_batch_schedule`, or given up by `boc_batch_release`.
 ///
-/// Its behaviours count as in flight from the moment they are added: waiting for the end of all, on the
-/// thread that has the batch, would wait for ever.
+/// Its behaviours count as in flight from the moment they are added: a thread that has a batch, and waits
+/// for the end of all, or for room by scheduling something else on a runtime with a bound, waits for ever.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_batch_new(
     executor: *const boc_executor,
@@ -72,7 +72,8 @@ pub unsafe extern "C" fn boc_batch_new(
 }
 
 /// Adds a behaviour to a batch; arguments and errors are those of `boc_when`. The results come from
-/// `boc_batch_schedule`. What is returned by an error was not added.
+/// `boc_batch_schedule`, and may be written there after the bodies have started. What is refused by an
+/// error was not added. `destroy_env` must not use the batch.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_batch_when(
     batch: *mut boc_batch,
@@ -86,20 +87,14 @@ pub unsafe extern "C" fn boc_batch_when(
         let call = Call::new(body, Owned::new(env, destroy_env))?;
         // SAFETY: as above. One thread uses the batch.
         unsafe {
-            let borrowed = handle::borrow::<Box<Members>>(batch, "batch")?;
-            let members = (&raw const **borrowed).cast_mut();
+            let mut members = handle::borrow::<Box<Members>>(batch, "batch")?;
             let accesses = request::accesses(requests, count)?;
-            let before = (*members).batch.len();
             let work = move |held: Held<'_>, value: &mut Value| call.run(held, value);
-            let result = raw::add(&mut (*members).batch, &accesses, Value::pending(), work)
-                .map_err(duplicate_error)?;
-            if (*members).batch.len() == before {
-                return Err(Error::new(
-                    BOC_REFUSED,
-                    "the executor of the batch takes no more behaviours",
-                ));
+            match raw::add(&mut members.batch, &accesses, Value::pending(), work) {
+                Ok(result) => members.results.push(result),
+                Err(Unscheduled::Refused(..)) => return Err(executor::refused()),
+                Err(Unscheduled::Duplicate(duplicate)) => return Err(duplicate_error(duplicate)),
             }
-            (*members).results.push(result);
         }
         Ok(())
     })

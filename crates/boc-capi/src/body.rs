@@ -35,7 +35,7 @@ pub struct boc_body {
 ///
 /// It should not block for long, as its thread does nothing else meanwhile, and it cannot wait for other
 /// behaviours. A C++ exception that it lets out ends the behaviour as failed (on x86-64 Unix; elsewhere it
-/// ends the process); it must not end its thread.
+/// ends the process); it must neither end nor cancel its thread, nor leave by longjmp.
 pub type boc_body_fn = Option<
     unsafe extern "C-unwind" fn(body: *mut boc_body, values: *const *mut c_void, env: *mut c_void),
 >;
@@ -221,7 +221,13 @@ pub unsafe extern "C" fn boc_body_set_value(
         let fresh = Owned::new(value, destroy_value);
         // SAFETY: as above; the behaviour holds the cown, to write.
         unsafe {
-            let value = writable(self::body(body)?, index)?;
+            let body = self::body(body)?;
+            let value = writable(body, index)?;
+            if body.held.get(index).is_some_and(|access| access.cown.is_result()) {
+                let message =
+                    format!("cown {index} is a result: its behaviour alone sets the value");
+                return Err(Error::new(BOC_NOT_ALLOWED, message));
+            }
             let old = (*value).held.replace(fresh);
             drop(old);
         }
@@ -253,7 +259,8 @@ pub unsafe extern "C" fn boc_body_take(
 
 /// How the behaviour ended whose result is at `index`: BOC_OK if there is a value, else BOC_FAILED,
 /// BOC_CANCELLED, BOC_BROKEN or BOC_TAKEN. `*message` (may be NULL) is why, or NULL if there is a value;
-/// it lives until the body returns. A cown that is no result says BOC_OK, or BOC_TAKEN.
+/// it lives until the body returns. A cown that is no result says BOC_OK, or BOC_TAKEN. What it says of the
+/// other behaviour is no error of the call, and leaves `boc_last_error` alone.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_body_outcome(
     body: *mut boc_body,

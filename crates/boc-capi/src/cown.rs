@@ -172,7 +172,7 @@ pub unsafe extern "C" fn boc_weak_cown_release(weak: *mut boc_weak_cown) -> boc_
     border(|| unsafe { release::<AnyWeakCown>(weak, "weak") })
 }
 
-/// How many cowns there are in this process, results included: for finding leaks. Exact while no other
+/// How many cowns there are in this process, results not included: for finding leaks. Exact while no other
 /// thread makes or releases any.
 #[unsafe(no_mangle)]
 pub extern "C" fn boc_live_cowns() -> u64 {

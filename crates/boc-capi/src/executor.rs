@@ -9,6 +9,7 @@ use std::{
 
 use crate::{
     border::{Out, border, quiet},
+    complain::complain,
     cown::release,
     foreign,
     handle::{self, Handle, Kind},
@@ -161,7 +162,8 @@ pub unsafe extern "C" fn boc_executor_release(executor: *mut boc_executor) -> bo
 /// the stack would grow with each behaviour that follows on another.
 ///
 /// @return 0 if `ready` was taken: it is to be given to `boc_ready_run` or `boc_ready_cancel` once.
-///   Anything else, as well as an exception, refuses it, and then it must not be used any more.
+///   Anything else, as well as an exception, refuses it: the behaviour is cancelled, and `ready` must not be
+///   used any more.
 pub type boc_execute_fn =
     Option<unsafe extern "C-unwind" fn(env: *mut c_void, ready: *mut boc_ready) -> c_int>;
 
@@ -179,14 +181,15 @@ impl Executor for Custom {
         let told = &answer;
         // SAFETY: it gets what it was handed over with.
         let thrown = foreign::call(|| told.set(unsafe { execute(env, handle) }));
-        if let Err(thrown) = &thrown {
-            eprintln!("boc: an executor {thrown}");
+        if thrown.is_ok() && answer.get() == 0 {
+            return Ok(());
         }
-        if thrown.is_err() || answer.get() != 0 {
-            // SAFETY: an executor that refuses does not use it.
-            return unsafe { handle::take::<Ready>(handle, "ready") }.map_or(Ok(()), Err);
+        // SAFETY: an executor that refuses does not use it.
+        let ready = unsafe { handle::take::<Ready>(handle, "ready") };
+        if let Err(thrown) = thrown {
+            complain(format_args!("an executor {thrown}"));
         }
-        Ok(())
+        ready.map_or(Ok(()), Err)
     }
 }
 

@@ -4,7 +4,11 @@
 //! is never used again, and a table knows what it stands for. So a handle that was released, or is of
 //! another kind, is always noticed there.
 
-use std::{mem::ManuallyDrop, ops::Deref, ptr::NonNull};
+use std::{
+    mem::ManuallyDrop,
+    ops::{Deref, DerefMut},
+    ptr::NonNull,
+};
 
 use crate::status::Error;
 
@@ -53,6 +57,13 @@ impl<H> Deref for Borrowed<H> {
     }
 }
 
+/// For handles that one thread uses at a time.
+impl<H> DerefMut for Borrowed<H> {
+    fn deref_mut(&mut self) -> &mut H {
+        &mut self.0
+    }
+}
+
 /// Gives a reference to C.
 pub(crate) fn give<H: Handle>(handle: H) -> *mut H::Opaque {
     table::enter(handle.into_raw(), H::KIND, false)
@@ -81,8 +92,7 @@ pub(crate) unsafe fn take<H: Handle>(handle: *mut H::Opaque, name: &str) -> Resu
     if handle.is_null() {
         return Err(Error::null(name));
     }
-    let raw = table::resolve(handle, H::KIND, true, name)?;
-    table::leave(handle);
+    let raw = table::remove(handle, H::KIND, name)?;
     // SAFETY: passed on to the caller.
     Ok(unsafe { H::from_raw(raw) })
 }
@@ -100,7 +110,7 @@ pub(crate) unsafe fn borrow<H: Handle>(
     if handle.is_null() {
         return Err(Error::null(name));
     }
-    let raw = table::resolve(handle.cast_mut(), H::KIND, false, name)?;
+    let raw = table::resolve(handle.cast_mut(), H::KIND, name)?;
     // SAFETY: passed on to the caller; the reference is not given up.
     Ok(Borrowed(ManuallyDrop::new(unsafe { H::from_raw(raw) })))
 }
@@ -118,13 +128,13 @@ mod table {
     pub(super) fn leave<T>(_: *mut T) {}
 
     #[inline]
-    pub(super) fn resolve<T>(
-        handle: *mut T,
-        _: Kind,
-        _: bool,
-        name: &str,
-    ) -> Result<NonNull<()>, Error> {
+    pub(super) fn resolve<T>(handle: *mut T, _: Kind, name: &str) -> Result<NonNull<()>, Error> {
         NonNull::new(handle.cast()).ok_or_else(|| Error::null(name))
+    }
+
+    #[inline]
+    pub(super) fn remove<T>(handle: *mut T, kind: Kind, name: &str) -> Result<NonNull<()>, Error> {
+        resolve(handle, kind, name)
     }
 }
 
@@ -166,25 +176,44 @@ mod table {
         table().remove(&handle.addr());
     }
 
-    pub(super) fn resolve<T>(
-        handle: *mut T,
-        kind: Kind,
-        to_take: bool,
-        name: &str,
-    ) -> Result<NonNull<()>, Error> {
-        let Some(entry) = table().get(&handle.addr()).copied() else {
-            let message = format!("`{name}` was released before, or is no handle of this library");
-            return Err(Error::new(BOC_INVALID_HANDLE, message));
-        };
-        if entry.kind != kind && !(entry.kind == Kind::Result && kind == Kind::Cown && !to_take) {
-            let message =
-                format!("`{name}` should be of kind {kind:?}, but is of kind {:?}", entry.kind);
-            return Err(Error::new(BOC_INVALID_HANDLE, message));
-        }
-        if to_take && entry.lent {
+    pub(super) fn resolve<T>(handle: *mut T, kind: Kind, name: &str) -> Result<NonNull<()>, Error> {
+        let entry = table().get(&handle.addr()).copied();
+        let is_it = |found: Kind| found == kind || (found == Kind::Result && kind == Kind::Cown);
+        checked(entry, is_it, kind, name).map(|entry| entry.raw())
+    }
+
+    pub(super) fn remove<T>(handle: *mut T, kind: Kind, name: &str) -> Result<NonNull<()>, Error> {
+        // Under one lock, so that of two that release it at the same time one is told.
+        let mut table = table();
+        let entry = table.get(&handle.addr()).copied();
+        let entry = checked(entry, |found| found == kind, kind, name)?;
+        if entry.lent {
             let message = format!("`{name}` was only lent, so it is not yours to release");
             return Err(Error::new(BOC_NOT_ALLOWED, message));
         }
-        Ok(NonNull::new(ptr::with_exposed_provenance_mut(entry.raw)).expect("it is an address"))
+        table.remove(&handle.addr());
+        Ok(entry.raw())
+    }
+
+    fn checked(
+        entry: Option<Entry>,
+        is_it: impl FnOnce(Kind) -> bool,
+        kind: Kind,
+        name: &str,
+    ) -> Result<Entry, Error> {
+        let message = match entry {
+            Some(entry) if is_it(entry.kind) => return Ok(entry),
+            Some(entry) => {
+                format!("`{name}` should be of kind {kind:?}, but is of kind {:?}", entry.kind)
+            }
+            None => format!("`{name}` was released before, or is no handle of this library"),
+        };
+        Err(Error::new(BOC_INVALID_HANDLE, message))
+    }
+
+    impl Entry {
+        fn raw(self) -> NonNull<()> {
+            NonNull::new(ptr::with_exposed_provenance_mut(self.raw)).expect("it is an address")
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`status`]: what a call says, and why; [`border`]: no panic comes out of here;
 //! - [`handle`]: from references to the pointers that C has, and back;
 //! - [`foreign`]: calling the functions of others, which may throw; [`owned`]: what they hand over;
+//!   [`complain`]: what to do with errors that nobody can be told;
 //! - [`value`]: what a cown of C holds, and how a behaviour ends;
 //! - [`cown`], [`request`], [`when`], [`body`], [`result`], [`batch`], [`scope`], [`promise`],
 //!   [`executor`], [`pump`], [`runtime`]: one page of the header each;
@@ -19,6 +20,7 @@ mod batch;
 pub mod binding;
 mod body;
 mod border;
+mod complain;
 mod cown;
 mod executor;
 mod foreign;

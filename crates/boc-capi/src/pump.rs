@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     border::{Out, border, quiet},
-    cown::release,
+    complain::complain,
     executor::{boc_executor, lend_executor},
     foreign,
     handle::{self, Handle, Kind},
@@ -45,18 +45,18 @@ impl Drop for Lanes {
     }
 }
 
-// SAFETY: the address of a box.
-unsafe impl Handle for Box<Lanes> {
+// SAFETY: the address of what an `Arc` refers to.
+unsafe impl Handle for Arc<Lanes> {
     type Opaque = boc_pump;
     const KIND: Kind = Kind::Pump;
 
     fn into_raw(self) -> NonNull<()> {
-        NonNull::from(Box::leak(self)).cast()
+        NonNull::new(Arc::into_raw(self).cast_mut()).expect("an address").cast()
     }
 
     unsafe fn from_raw(raw: NonNull<()>) -> Self {
         // SAFETY: passed on to the caller.
-        unsafe { Box::from_raw(raw.cast().as_ptr()) }
+        unsafe { Arc::from_raw(raw.cast().as_ptr()) }
     }
 }
 
@@ -67,7 +67,7 @@ unsafe impl Handle for Box<Lanes> {
 /// @param wake Called whenever a behaviour has become ready, on the thread that made it so, possibly on
 ///   several threads at once. It must not block, nor pump; to write to a pipe or an eventfd is what it is
 ///   for. May be NULL.
-/// @param env What `wake` gets. Not to be used by others if `destroy_env` destroys it.
+/// @param env What `wake` gets. It has to live until `destroy_env`.
 /// @param destroy_env Called once with `env` when nothing can call `wake` any more; or before this call
 ///   returns, if it does not succeed. May be NULL.
 /// @param pump For the caller to release.
@@ -93,13 +93,13 @@ pub unsafe extern "C" fn boc_pump_new(
                 let data = env.data();
                 // SAFETY: it gets what it was handed over with.
                 if let Err(thrown) = foreign::call(|| unsafe { wake(data) }) {
-                    eprintln!("boc: a function that wakes a loop {thrown}");
+                    complain(format_args!("a function that wakes a loop {thrown}"));
                 }
             }),
         };
         // SAFETY: the pump keeps them.
         let executors = (0..lanes).map(|lane| unsafe { lend_executor(pump.lane(lane)) }).collect();
-        out.put(handle::give(Box::new(Lanes { pump, executors })));
+        out.put(handle::give(Arc::new(Lanes { pump, executors })));
         Ok(())
     })
 }
@@ -112,7 +112,7 @@ pub unsafe extern "C" fn boc_pump_executor(
 ) -> *const boc_executor {
     quiet(ptr::null(), || {
         // SAFETY: as above.
-        let lanes = unsafe { handle::borrow::<Box<Lanes>>(pump, "pump") }?;
+        let lanes = unsafe { handle::borrow::<Arc<Lanes>>(pump, "pump") }?;
         match lanes.executors.get(lane) {
             Some(executor) => Ok(executor.cast_const()),
             None => Err(Error::new(BOC_INVALID_ARGUMENT, format!("there is no lane {lane}"))),
@@ -133,9 +133,11 @@ pub unsafe extern "C" fn boc_pump_run(
     count: *mut usize,
 ) -> boc_status {
     border(|| {
+        // A reference of its own, since a behaviour can release the pump.
         // SAFETY: as above.
-        let (lanes, out) =
-            unsafe { (handle::borrow::<Box<Lanes>>(pump, "pump")?, Out::optional(count)) };
+        let (lanes, out) = unsafe {
+            (Arc::clone(&*handle::borrow::<Arc<Lanes>>(pump, "pump")?), Out::optional(count))
+        };
         refuse_inside("boc_pump_run")?;
         let ran = (0..limit).take_while(|_| lanes.pump.run_one()).count();
         out.into_iter().for_each(|out| out.put(ran));
@@ -143,9 +145,16 @@ pub unsafe extern "C" fn boc_pump_run(
     })
 }
 
-/// Ends a pump: what has not run is cancelled. Not while another thread pumps. NULL is allowed.
+/// Ends a pump: it takes no more behaviours, and what has not run is cancelled. Can be called by a
+/// behaviour that it runs. A thread that makes a behaviour ready just now may still call `wake` after
+/// this, but not after `destroy_env`. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_pump_release(pump: *mut boc_pump) -> boc_status {
-    // SAFETY: as above.
-    border(|| unsafe { release::<Box<Lanes>>(pump, "pump") })
+    border(|| {
+        if !pump.is_null() {
+            // SAFETY: as above.
+            unsafe { handle::take::<Arc<Lanes>>(pump, "pump") }?.pump.close();
+        }
+        Ok(())
+    })
 }

@@ -1,6 +1,6 @@
 //! Requests: what a behaviour needs.
 
-use boc_core::raw::{Access, AnyCown, CownPtr, Mode};
+use boc_core::raw::{self, Access, AnyCown, CownPtr, Mode};
 use smallvec::SmallVec;
 
 use crate::{
@@ -41,6 +41,9 @@ pub(crate) unsafe fn accesses(
     requests: *const boc_request,
     count: usize,
 ) -> Result<Accesses, Error> {
+    if count > raw::MAX_COWNS {
+        return Err(too_many(count));
+    }
     // SAFETY: passed on to the caller.
     let requests = unsafe { border::array(requests, count, "requests") }?;
     requests
@@ -56,6 +59,13 @@ pub(crate) unsafe fn accesses(
             Ok(Access { cown: CownPtr::from(&*cown), mode })
         })
         .collect()
+}
+
+#[cold]
+fn too_many(count: usize) -> Error {
+    let most = raw::MAX_COWNS;
+    let message = format!("a request can name {most} cowns at the most, not {count}");
+    Error::new(BOC_INVALID_ARGUMENT, message)
 }
 
 #[cold]

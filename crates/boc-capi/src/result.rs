@@ -13,6 +13,7 @@ use std::{
 use crate::{
     body,
     border::{Out, border, quiet},
+    complain::complain,
     cown::{boc_cown, release},
     foreign,
     handle::{self, Handle, Kind},
@@ -92,7 +93,8 @@ pub(crate) fn refuse_inside(what: &str) -> Result<(), Error> {
 }
 
 /// How the behaviour ended: BOC_PENDING if it has not; BOC_OK if it left a value, which may have been
-/// taken since; BOC_FAILED, BOC_CANCELLED or BOC_BROKEN. Does not wait.
+/// taken since; BOC_FAILED, BOC_CANCELLED or BOC_BROKEN. Does not wait. What it says of the behaviour is no
+/// error of the call, and leaves `boc_last_error` alone: see `boc_result_error`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_result_status(result: *const boc_result) -> boc_status {
     let mut status = BOC_PENDING;
@@ -199,7 +201,9 @@ pub unsafe extern "C" fn boc_result_on_finished(
             let data = env.data();
             // SAFETY: it gets what it was handed over with.
             if let Err(thrown) = foreign::call(|| unsafe { notify(data) }) {
-                eprintln!("boc: a function that is told of the end of a behaviour {thrown}");
+                complain(format_args!(
+                    "a function that is told of the end of a behaviour {thrown}"
+                ));
             }
             drop(env);
         });

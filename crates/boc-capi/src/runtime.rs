@@ -1,9 +1,9 @@
 //! Runtimes: worker threads that run behaviours.
 
-use boc_core::{Builder, RunWorkerError, Runtime};
+use boc_core::{Builder, RunWorkerError, Runtime, raw};
 use std::{
     ffi::{CString, c_char, c_void},
-    mem::{self, offset_of},
+    mem::{self, ManuallyDrop, offset_of},
     ptr::{self, NonNull},
     sync::Arc,
     time::{Duration, Instant},
@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     border::{self, Out, border, quiet},
+    complain::complain,
     executor::{boc_executor, lend_executor},
     foreign,
     handle::{self, Handle, Kind},
@@ -32,10 +33,20 @@ pub struct boc_runtime {
 /// What a `boc_runtime` refers to.
 pub(crate) struct Shared {
     runtime: Arc<Runtime>,
-    /// Whether C may end it.
-    own: bool,
+    keeper: Keeper,
     /// The handle that is lent.
     executor: *mut boc_executor,
+}
+
+/// Who ends a runtime.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// Whoever releases its last handle, at the latest.
+    Handles,
+    /// The end of the program, at the latest.
+    Program,
+    /// The program that this library is a part of.
+    Host,
 }
 
 // SAFETY: the pointer is a name, which any thread may give away.
@@ -44,10 +55,10 @@ unsafe impl Send for Shared {}
 unsafe impl Sync for Shared {}
 
 impl Shared {
-    fn new(runtime: Arc<Runtime>, own: bool) -> Arc<Self> {
+    fn new(runtime: Arc<Runtime>, keeper: Keeper) -> Arc<Self> {
         // SAFETY: the runtime keeps it.
         let executor = unsafe { lend_executor(runtime.executor()) };
-        Arc::new(Self { runtime, own, executor })
+        Arc::new(Self { runtime, keeper, executor })
     }
 }
 
@@ -109,37 +120,51 @@ pub struct boc_runtime_options {
     pub destroy_stall_env: boc_destroy_fn,
 }
 
-/// The options that C gave, in the form of this version.
+/// The options that C gave, in the form of this version, and what they hand over; and what is wrong with
+/// them.
 ///
 /// # Safety
 ///
 /// `options` is NULL, or points to as many bytes as its first field says.
-unsafe fn read(options: *const boc_runtime_options) -> Result<boc_runtime_options, Error> {
+unsafe fn read(
+    options: *const boc_runtime_options,
+) -> (boc_runtime_options, Owned, Result<(), Error>) {
+    /// Where the fields end, so that none is read by half.
+    const ENDS: [usize; 8] = [
+        offset_of!(boc_runtime_options, flags),
+        offset_of!(boc_runtime_options, max_in_flight),
+        offset_of!(boc_runtime_options, thread_name),
+        offset_of!(boc_runtime_options, stall_after_ns),
+        offset_of!(boc_runtime_options, on_stall),
+        offset_of!(boc_runtime_options, stall_env),
+        offset_of!(boc_runtime_options, destroy_stall_env),
+        size_of::<boc_runtime_options>(),
+    ];
+    /// No version of the options is going to be larger.
+    const LARGEST: usize = 4096;
     // SAFETY: zeros are values of all fields.
     let mut known: boc_runtime_options = unsafe { mem::zeroed() };
     if options.is_null() {
-        return Ok(known);
+        return (known, Owned::nothing(), Ok(()));
     }
-    let invalid = |message: String| Error::new(BOC_INVALID_ARGUMENT, message);
+    let invalid = |message: String| Err(Error::new(BOC_INVALID_ARGUMENT, message));
     // SAFETY: passed on to the caller.
     let size = unsafe { (&raw const (*options).size).read() };
-    if size < offset_of!(boc_runtime_options, workers) + mem::size_of::<u32>() {
-        return Err(invalid(format!(
-            "`options->size` is {size}: begin with BOC_RUNTIME_OPTIONS_INIT"
-        )));
+    if size < ENDS[0] || size > LARGEST {
+        let message = format!("`options->size` is {size}: begin with BOC_RUNTIME_OPTIONS_INIT");
+        return (known, Owned::nothing(), invalid(message));
     }
-    let common = size.min(size_of::<boc_runtime_options>());
+    let common = ENDS.into_iter().rfind(|end| *end <= size).unwrap_or(0);
     // SAFETY: both are as large; passed on to the caller.
-    unsafe {
+    let newer = unsafe {
         ptr::copy_nonoverlapping(options.cast::<u8>(), (&raw mut known).cast::<u8>(), common);
-        let more = std::slice::from_raw_parts(options.cast::<u8>().add(common), size - common);
-        if more.iter().any(|byte| *byte != 0) {
-            return Err(invalid(
-                "`options` uses a field that this version of the library does not know".into(),
-            ));
-        }
-    }
-    Ok(known)
+        let rest = size.saturating_sub(size_of::<boc_runtime_options>());
+        let rest = std::slice::from_raw_parts(options.cast::<u8>().add(size - rest), rest);
+        rest.iter().any(|byte| *byte != 0)
+    };
+    let stall_env = Owned::new(known.stall_env, known.destroy_stall_env);
+    let message = "`options` uses a field that this version of the library does not know";
+    (known, stall_env, if newer { invalid(message.into()) } else { Ok(()) })
 }
 
 /// Makes a runtime, and starts its threads. `*runtime` is the caller's to release.
@@ -153,8 +178,8 @@ pub unsafe extern "C" fn boc_runtime_new(
 ) -> boc_status {
     border(|| {
         // SAFETY: passed on to the caller, as everywhere in this crate.
-        let options = unsafe { read(options) }?;
-        let stall_env = Owned::new(options.stall_env, options.destroy_stall_env);
+        let (options, stall_env, checked) = unsafe { read(options) };
+        checked?;
         // SAFETY: as above.
         let out = unsafe { Out::new(runtime, "runtime") }?;
         // SAFETY: as above; the name ends with a zero.
@@ -162,7 +187,7 @@ pub unsafe extern "C" fn boc_runtime_new(
         let runtime = builder.build().map_err(|error| {
             Error::new(BOC_NO_THREAD, format!("cannot start a worker: {error}"))
         })?;
-        out.put(handle::give(Shared::new(Arc::new(runtime), true)));
+        out.put(handle::give(Shared::new(Arc::new(runtime), Keeper::Handles)));
         Ok(())
     })
 }
@@ -207,7 +232,7 @@ unsafe fn builder(options: &boc_runtime_options, stall_env: Owned) -> Result<Bui
                 let (env, text) = (stall_env.data(), report.as_ptr());
                 // SAFETY: it gets what it was handed over with.
                 if let Err(thrown) = foreign::call(|| unsafe { on_stall(env, text) }) {
-                    eprintln!("boc: a function that is told of stalls {thrown}");
+                    complain(format_args!("a function that is told of stalls {thrown}"));
                 }
             });
         }
@@ -224,7 +249,8 @@ pub unsafe extern "C" fn boc_runtime_default(runtime: *mut *mut boc_runtime) -> 
         // SAFETY: as above.
         let out = unsafe { Out::new(runtime, "runtime") }?;
         let (runtime, own) = host::current().runtime()?;
-        out.put(handle::give(Shared::new(runtime, own)));
+        let keeper = if own { Keeper::Program } else { Keeper::Host };
+        out.put(handle::give(Shared::new(runtime, keeper)));
         Ok(())
     })
 }
@@ -239,8 +265,9 @@ pub unsafe extern "C" fn boc_runtime_clone(runtime: *const boc_runtime) -> *mut 
     })
 }
 
-/// Gives up a reference to a runtime. With the last one the runtime ends as by `boc_runtime_shutdown`,
-/// and the call waits for that; inside of a behaviour it does not wait. NULL is allowed.
+/// Gives up a reference to a runtime. With the last one, a runtime of `boc_runtime_new` ends as by
+/// `boc_runtime_shutdown`, and the call waits for that; inside of a behaviour, and on a thread that is a
+/// worker, it does not wait. NULL is allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_runtime_release(runtime: *mut boc_runtime) -> boc_status {
     border(|| {
@@ -249,24 +276,30 @@ pub unsafe extern "C" fn boc_runtime_release(runtime: *mut boc_runtime) -> boc_s
         }
         // SAFETY: as above.
         let shared = unsafe { handle::take::<Arc<Shared>>(runtime, "runtime") }?;
-        let Some(last) = Arc::into_inner(shared) else { return Ok(()) };
-        let runtime = Arc::clone(&last.runtime);
-        drop(last);
-        let Some(runtime) = Arc::into_inner(runtime) else { return Ok(()) };
-        runtime.drain();
-        if boc_core::inside_behaviour() {
-            // The end of a runtime waits, which a behaviour must not.
-            let ended =
-                std::thread::Builder::new().name("boc-end".into()).spawn(move || drop(runtime));
-            return ended.map(drop).map_err(|error| {
-                Error::new(BOC_NO_THREAD, format!("cannot start a thread: {error}"))
-            });
+        match Arc::into_inner(shared) {
+            Some(last) if last.keeper == Keeper::Handles => {
+                end_by_itself(Arc::clone(&last.runtime))
+            }
+            _ => (),
         }
-        let retired = |until: Option<Instant>| runtime.wait_retired(left(until));
-        while host::current().wait(None, &retired) != host::Waited::Done {}
-        drop(runtime);
         Ok(())
     })
+}
+
+/// Ends a runtime to which C has no handle any more.
+fn end_by_itself(runtime: Arc<Runtime>) {
+    runtime.drain();
+    let is_worker = raw::with_current_executor(|executor| executor.is_some());
+    if boc_core::inside_behaviour() || is_worker {
+        // The end of a runtime waits, which this thread must not.
+        let waiting = std::thread::Builder::new().name("boc-end".into());
+        let runtime = ManuallyDrop::new(runtime);
+        // Without a thread it ends as well, but is never freed.
+        let _ = waiting.spawn(move || drop(ManuallyDrop::into_inner(runtime)));
+        return;
+    }
+    let ended = |until: Option<Instant>| runtime.wait_ended(left(until));
+    while host::current().wait(None, &ended) != host::Waited::Done {}
 }
 
 fn left(until: Option<Instant>) -> Option<Duration> {
@@ -341,7 +374,7 @@ unsafe fn end(
     // SAFETY: passed on to the caller.
     let shared = unsafe { handle::borrow::<Arc<Shared>>(runtime, "runtime") }?;
     refuse_inside(what)?;
-    if !shared.own {
+    if shared.keeper == Keeper::Host {
         return Err(Error::new(
             BOC_NOT_ALLOWED,
             "the runtime belongs to the program that this code was loaded into, which ends it",
@@ -349,22 +382,24 @@ unsafe fn end(
     }
     tell(&shared.runtime);
     let late = "behaviours were still running or waiting when the time ran out";
-    let retired = |until: Option<Instant>| shared.runtime.wait_retired(left(until));
-    host::wait(host::Deadline::after(timeout_ns), late, &retired)
+    let ended = |until: Option<Instant>| shared.runtime.wait_ended(left(until));
+    host::wait(host::Deadline::after(timeout_ns), late, &ended)
 }
 
 /// Makes the calling thread a worker, until the runtime is told to end. For runtimes with
 /// `BOC_FOREIGN_THREADS`.
 ///
 /// @return BOC_OK when the runtime has ended; BOC_NO_PLACE if all workers have a thread, or this thread is
-///   a worker already; BOC_INVALID_ARGUMENT.
+///   a worker already; BOC_INSIDE_BEHAVIOUR; BOC_INVALID_ARGUMENT.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_runtime_run_worker(runtime: *const boc_runtime) -> boc_status {
     border(|| {
-        // A reference of its own, since others may release theirs meanwhile.
+        // A reference of its own, since others may release theirs meanwhile, which ends the runtime.
         // SAFETY: as above.
-        let shared = Arc::clone(&*unsafe { handle::borrow::<Arc<Shared>>(runtime, "runtime") }?);
-        let ran = shared.runtime.run_worker(&mut ());
+        let shared = unsafe { handle::borrow::<Arc<Shared>>(runtime, "runtime") }?;
+        let runtime = Arc::clone(&shared.runtime);
+        refuse_inside("boc_runtime_run_worker")?;
+        let ran = runtime.run_worker(&mut ());
         ran.map_err(|error: RunWorkerError| Error::new(BOC_NO_PLACE, error.to_string()))
     })
 }

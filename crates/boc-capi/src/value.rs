@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    complain::complain,
     owned::Owned,
     status::boc_status::{self, *},
 };
@@ -42,14 +43,18 @@ impl Value {
     }
 
     pub(crate) fn succeed(&mut self, owned: Owned) {
-        self.ended = Ended::WithValue;
-        let old = self.held.replace(owned);
-        drop(old);
+        self.end(Ended::WithValue, Some(owned));
     }
 
     pub(crate) fn fail(&mut self, message: CString) {
-        self.ended = Ended::Failed(message);
-        self.held = None;
+        self.end(Ended::Failed(message), None);
+    }
+
+    fn end(&mut self, ended: Ended, held: Option<Owned>) {
+        self.ended = ended;
+        // Destroyed last: the function that does that may come here again.
+        let old = std::mem::replace(&mut self.held, held);
+        drop(old);
     }
 
     /// Whoever had to know how the behaviour ended does.
@@ -98,7 +103,9 @@ impl Drop for Value {
             && !*self.seen.get_mut()
         {
             let message = message.to_string_lossy();
-            eprintln!("boc: a behaviour failed, and nobody looked at its result: {message}");
+            complain(format_args!(
+                "a behaviour failed, and nobody looked at its result: {message}"
+            ));
         }
     }
 }

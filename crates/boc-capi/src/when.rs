@@ -32,8 +32,8 @@ use crate::{
 /// @param env Whatever the body needs. It is the behaviour's from now on.
 /// @param destroy_env Called once with `env`, in every case: when the body has returned, when the
 ///   behaviour was cancelled, or before this call returns if it does not succeed. May be NULL.
-/// @param result Where to put a handle to the outcome, for the caller to release. NULL if nobody wants to
-///   know; that takes less time and memory.
+/// @param result Where to put a handle to the outcome, for the caller to release; the body may have started
+///   when it is written. NULL if nobody wants to know; that takes less time and memory.
 ///
 /// If the runtime has a bound on what is in flight, a thread outside of behaviours waits for room.
 ///
