@@ -5,6 +5,6 @@ from importlib import import_module
 
 from setup.messages import tell
 
-PROGRAMS = {"pythons": "setup.pythons", "test": "stages.run"}
+PROGRAMS = {"pythons": "setup.pythons", "test": "stages.run", "bench-c": "bench_c"}
 
 tell(import_module(PROGRAMS[sys.argv[1]]).main, sys.argv[2:])

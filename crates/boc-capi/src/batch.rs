@@ -13,7 +13,7 @@ use crate::{
     executor::{self, boc_executor},
     handle::{self, Handle, Kind},
     owned::{Owned, boc_destroy_fn},
-    request::{self, boc_request},
+    request::{self, Accesses, boc_request},
     result::boc_result,
     status::{
         Error,
@@ -88,7 +88,8 @@ pub unsafe extern "C" fn boc_batch_when(
         // SAFETY: as above. One thread uses the batch.
         unsafe {
             let mut members = handle::borrow::<Box<Members>>(batch, "batch")?;
-            let accesses = request::accesses(requests, count)?;
+            let mut accesses = Accesses::new();
+            request::read(&mut accesses, requests, count)?;
             let work = move |held: Held<'_>, value: &mut Value| call.run(held, value);
             match raw::add(&mut members.batch, &accesses, Value::pending(), work) {
                 Ok(result) => members.results.push(result),

@@ -1,7 +1,6 @@
 //! What a behaviour can do while it runs.
 
-use boc_core::raw::{AnyCown, CownPtr, Held, Mode};
-use smallvec::SmallVec;
+use boc_core::raw::{CownPtr, Held, Mode};
 use std::{
     ffi::{CString, c_char, c_void},
     ptr,
@@ -11,7 +10,8 @@ use crate::{
     border::{self, Out, border, quiet},
     cown::boc_cown,
     foreign::Thrown,
-    handle, host,
+    handle::Loans,
+    host,
     owned::{Owned, boc_destroy_fn},
     status::{
         Error,
@@ -40,17 +40,22 @@ pub type boc_body_fn = Option<
     unsafe extern "C-unwind" fn(body: *mut boc_body, values: *const *mut c_void, env: *mut c_void),
 >;
 
+/// A [`boc_body_fn`] that is there.
+pub(crate) type BodyFn =
+    unsafe extern "C-unwind" fn(*mut boc_body, *const *mut c_void, *mut c_void);
+
 /// What a `boc_body` points to.
 pub(crate) struct Body<'a> {
     held: Held<'a>,
     outcome: &'a mut Value,
     /// Handles to its cowns that were lent to the body.
-    lent: SmallVec<[(usize, *mut boc_cown); 2]>,
+    lent: Loans,
 }
 
 impl<'a> Body<'a> {
     /// Calls `f` with what the code of a behaviour gets.
-    #[inline]
+    // Once for each behaviour, so that a call more could be seen in a benchmark.
+    #[inline(always)]
     pub(crate) fn call<R>(
         held: Held<'a>,
         outcome: &'a mut Value,
@@ -68,12 +73,11 @@ impl<'a> Body<'a> {
             many = held.iter().map(|access| value_of(access.cown)).collect();
             many.as_ptr()
         };
-        let mut body = Body { held, outcome, lent: SmallVec::new() };
+        let mut body = Body { held, outcome, lent: Loans::default() };
         f((&raw mut body).cast(), values)
     }
 
     /// The behaviour is over.
-    #[inline]
     pub(crate) fn finish(outcome: &mut Value, thrown: Result<(), Thrown>) {
         if let Err(thrown) = thrown {
             let message = format!("the body {thrown}").replace('\0', "");
@@ -96,12 +100,6 @@ impl<'a> Body<'a> {
             BOC_NOT_ALLOWED,
             format!("cown {index} of the request was not made by `boc_cown_new` or a `boc_` call"),
         ))
-    }
-}
-
-impl Drop for Body<'_> {
-    fn drop(&mut self) {
-        self.lent.iter().for_each(|(_, handle)| handle::end_loan(*handle));
     }
 }
 
@@ -158,17 +156,8 @@ pub unsafe extern "C" fn boc_body_cown(body: *mut boc_body, index: usize) -> *co
         // SAFETY: as above.
         let body = unsafe { self::body(body) }?;
         let cown = body.held.get(index).ok_or_else(|| beyond(index, body.held.len()))?.cown;
-        if !cfg!(debug_assertions) {
-            // SAFETY: the behaviour keeps the cown alive until its end, which is that of the loan.
-            return Ok(unsafe { handle::lend::<AnyCown>(cown.into_raw()) }.cast_const());
-        }
-        if let Some((_, handle)) = body.lent.iter().find(|(known, _)| *known == index) {
-            return Ok(handle.cast_const());
-        }
-        // SAFETY: as above.
-        let handle = unsafe { handle::lend::<AnyCown>(cown.into_raw()) };
-        body.lent.push((index, handle));
-        Ok(handle.cast_const())
+        // SAFETY: the behaviour keeps the cown alive until its end, which is that of the loans.
+        Ok(unsafe { body.lent.lend(index, cown) }.cast_const())
     })
 }
 

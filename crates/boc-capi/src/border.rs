@@ -1,6 +1,7 @@
 //! The border to C: no panic leaves the library, and pointers are looked at before they are used.
 
 use std::{
+    any::Any,
     ffi::{CStr, c_char},
     panic::{self, AssertUnwindSafe},
 };
@@ -30,15 +31,18 @@ pub(crate) fn quiet<R>(otherwise: R, f: impl FnOnce() -> Result<R, Error>) -> R 
 
 #[inline]
 fn contained<R>(f: impl FnOnce() -> Result<R, Error>) -> Result<R, Error> {
-    panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| {
-        let message = match payload.downcast_ref::<&str>() {
-            Some(message) => (*message).to_owned(),
-            None => payload.downcast_ref::<String>().cloned().unwrap_or_default(),
-        };
-        // A payload whose destructor panics would get out of here.
-        std::mem::forget(payload);
-        Err(Error::new(BOC_INTERNAL_ERROR, format!("internal error in libboc: {message}")))
-    })
+    panic::catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|payload| Err(panicked(payload)))
+}
+
+#[cold]
+fn panicked(payload: Box<dyn Any + Send>) -> Error {
+    let message = match payload.downcast_ref::<&str>() {
+        Some(message) => (*message).to_owned(),
+        None => payload.downcast_ref::<String>().cloned().unwrap_or_default(),
+    };
+    // A payload whose destructor panics would get out of here.
+    std::mem::forget(payload);
+    Error::new(BOC_INTERNAL_ERROR, format!("internal error in libboc: {message}"))
 }
 
 /// Where a call puts what it gives; NULL is refused before anything is done.
@@ -91,9 +95,14 @@ pub(crate) unsafe fn array<'a, T>(
         return Err(Error::null(name));
     }
     if !first.is_aligned() || count > isize::MAX as usize / size_of::<T>().max(1) {
-        let message = format!("`{name}` cannot be an array of {count} elements");
-        return Err(Error::new(BOC_INVALID_ARGUMENT, message));
+        return Err(no_array(count, name));
     }
     // SAFETY: passed on to the caller.
     Ok(unsafe { std::slice::from_raw_parts(first, count) })
+}
+
+#[cold]
+fn no_array(count: usize, name: &str) -> Error {
+    let message = format!("`{name}` cannot be an array of {count} elements");
+    Error::new(BOC_INVALID_ARGUMENT, message)
 }

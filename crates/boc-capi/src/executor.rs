@@ -1,6 +1,9 @@
 //! Executors: where behaviours run.
 
-use boc_core::{Executor, ExecutorRef, Ready, raw};
+use boc_core::{
+    Executor, ExecutorRef, Ready,
+    raw::{self, Unscheduled},
+};
 use std::{
     ffi::{c_int, c_void},
     ptr::{self, NonNull},
@@ -19,6 +22,7 @@ use crate::{
         Error,
         boc_status::{self, BOC_REFUSED},
     },
+    when::duplicate_error,
 };
 
 /// A reference to what behaviours are scheduled on: the workers of a runtime, a pump, a scope, or an
@@ -62,27 +66,54 @@ unsafe impl Handle for Ready {
     }
 }
 
-/// Calls `schedule` with the executor that C means. That says whether the executor took the behaviour; if
-/// not, and C named none, it may be called again with another one.
+/// Calls `schedule` with `work` and the executor that C means. If that takes no more, and C named none,
+/// the host may know another one.
 ///
 /// # Safety
 ///
 /// `executor` is NULL, or a handle that is not released during the call.
 #[inline]
-pub(crate) unsafe fn with(
+pub(crate) unsafe fn with<S, W, R>(
     executor: *const boc_executor,
-    mut schedule: impl FnMut(&ExecutorRef) -> bool,
-) -> Result<(), Error> {
-    let taken = if executor.is_null() {
-        match raw::with_current_executor(|current| current.map(&mut schedule)) {
-            Some(taken) => taken,
-            None => return host::current().with_executor(&mut schedule),
+    work: W,
+    mut schedule: impl FnMut(&ExecutorRef, W) -> Result<R, Unscheduled<S, W>>,
+) -> Result<R, Error> {
+    if executor.is_null() {
+        return raw::with_current_executor(|current| match current {
+            Some(executor) => schedule(executor, work).map_err(unscheduled),
+            None => outside(work, schedule),
+        });
+    }
+    // SAFETY: passed on to the caller.
+    let executor = unsafe { handle::borrow::<ExecutorRef>(executor, "executor") }?;
+    schedule(&executor, work).map_err(unscheduled)
+}
+
+/// [`with`] where no behaviour runs.
+#[cold]
+fn outside<S, W, R>(
+    work: W,
+    mut schedule: impl FnMut(&ExecutorRef, W) -> Result<R, Unscheduled<S, W>>,
+) -> Result<R, Error> {
+    let mut work = Some(work);
+    let mut done = None;
+    host::current().with_executor(&mut |executor| {
+        let work_now = work.take().expect("it came back, or this is the first time");
+        match schedule(executor, work_now) {
+            Err(Unscheduled::Refused(_, back)) => work = Some(back),
+            result => done = Some(result.map_err(unscheduled)),
         }
-    } else {
-        // SAFETY: passed on to the caller.
-        schedule(&*unsafe { handle::borrow::<ExecutorRef>(executor, "executor") }?)
-    };
-    if taken { Ok(()) } else { Err(refused()) }
+        done.is_some()
+    })?;
+    done.unwrap_or_else(|| Err(refused()))
+}
+
+#[cold]
+fn unscheduled<S, W>(why: Unscheduled<S, W>) -> Error {
+    match why {
+        Unscheduled::Refused(..) => refused(),
+        Unscheduled::Duplicate(duplicate) => duplicate_error(duplicate),
+    }
 }
 
 #[cold]
@@ -100,14 +131,9 @@ pub(crate) fn refused() -> Error {
 ///
 /// As for [`with`].
 pub(crate) unsafe fn resolve(executor: *const boc_executor) -> Result<ExecutorRef, Error> {
-    let mut found = None;
-    let take = |executor: &ExecutorRef| {
-        found = Some(executor.clone());
-        true
-    };
+    let take = |executor: &ExecutorRef, (): ()| Ok::<_, Unscheduled<(), ()>>(executor.clone());
     // SAFETY: passed on to the caller.
-    unsafe { with(executor, take) }?;
-    found.ok_or_else(refused)
+    unsafe { with(executor, (), take) }
 }
 
 /// Lends C an executor that lives as long as what it belongs to.

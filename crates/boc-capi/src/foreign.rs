@@ -8,9 +8,12 @@
 //!
 //! The frame is written for x86-64. Elsewhere an exception ends the process, as in most C libraries.
 
-use std::fmt;
+use std::{ffi::c_void, fmt};
 
-use crate::host;
+use crate::{
+    body::{BodyFn, boc_body},
+    host,
+};
 
 /// Something that is no panic came out of a function.
 #[derive(Debug)]
@@ -30,18 +33,51 @@ impl fmt::Display for Thrown {
     }
 }
 
+/// Calls the body of a behaviour.
+///
+/// # Safety
+///
+/// The body can be called with these arguments.
+#[inline]
+pub(crate) unsafe fn call_body(
+    function: BodyFn,
+    body: *mut boc_body,
+    values: *const *mut c_void,
+    env: *mut c_void,
+) -> Result<(), Thrown> {
+    // SAFETY: passed on to the caller.
+    enclosed(|| unsafe { imp::call_body(function, body, values, env) })
+}
+
 /// Calls `f`, which calls a function of somebody else and does nothing besides: it has no destructors.
 #[inline]
 pub(crate) fn call<F: FnOnce() + Copy>(f: F) -> Result<(), Thrown> {
-    let Some(host) = host::containing() else { return imp::call(f) };
+    enclosed(|| imp::call(f))
+}
+
+/// Calls `call` as the host wants it.
+#[inline]
+fn enclosed(call: impl Fn() -> Result<(), Thrown>) -> Result<(), Thrown> {
+    let Some(host) = host::containing() else { return call() };
     let mut thrown = Ok(());
-    host.enclose(&mut || thrown = imp::call(f));
+    host.enclose(&mut || thrown = call());
     thrown
 }
 
 #[cfg(not(all(target_arch = "x86_64", unix, not(target_vendor = "apple"))))]
 mod imp {
-    use super::Thrown;
+    use super::{BodyFn, Thrown, boc_body, c_void};
+
+    pub(super) unsafe fn call_body(
+        function: BodyFn,
+        body: *mut boc_body,
+        values: *const *mut c_void,
+        env: *mut c_void,
+    ) -> Result<(), Thrown> {
+        // SAFETY: passed on to the caller.
+        unsafe { function(body, values, env) };
+        Ok(())
+    }
 
     pub(super) fn call<F: FnOnce() + Copy>(f: F) -> Result<(), Thrown> {
         f();
@@ -51,17 +87,19 @@ mod imp {
 
 #[cfg(all(target_arch = "x86_64", unix, not(target_vendor = "apple")))]
 mod imp {
-    use super::Thrown;
+    use super::{BodyFn, Thrown, boc_body, c_void};
     use std::{
-        ffi::{CStr, CString, c_char, c_int, c_void},
+        ffi::{CStr, CString, c_char, c_int},
         mem,
         ptr::{self, NonNull},
     };
 
-    /// What the unwinder knows of an exception, whatever the language. Its fields are not looked at.
+    /// What the unwinder knows of an exception, whatever the language: the start of it.
     #[repr(C)]
     struct Exception {
         class: u64,
+        /// A function of the runtime that has thrown it.
+        cleanup: *const c_void,
     }
 
     /// Where the unwinder is.
@@ -72,7 +110,7 @@ mod imp {
 
     unsafe extern "C" {
         fn _Unwind_GetLanguageSpecificData(context: *mut Context) -> *mut c_void;
-        fn _Unwind_SetGR(context: *mut Context, register: c_int, value: usize);
+        fn _Unwind_GetCFA(context: *mut Context) -> usize;
         fn _Unwind_SetIP(context: *mut Context, address: usize);
         fn _Unwind_DeleteException(exception: *mut Exception);
     }
@@ -90,11 +128,13 @@ mod imp {
     /// The lowest byte says of a C++ exception whether it was rethrown from another one.
     const KIND: u64 = !0xff;
 
-    /// The register in which a frame that goes on finds the exception: rax.
-    const RESULT: c_int = 0;
+    /// Where the frame finds the exception, in bytes from the stack pointer at its call.
+    const CAUGHT: usize = 8;
 
-    // boc_call_frame(function, data): calls the function. Gives NULL, or what it has thrown. The data of
-    // the personality is the place where the frame goes on.
+    // boc_call_frame(function, body, values, env): calls the function with the rest. Gives NULL, or what it
+    // has thrown, which the personality puts into the frame. (A register would do, but the unwinder of a library
+    // that was linked with one of its own cannot set it by another one's function.) The data of the personality
+    // is the place where the frame goes on.
     std::arch::global_asm!(
         ".pushsection .text.boc_call_frame,\"ax\",@progbits",
         ".hidden boc_call_frame",
@@ -109,11 +149,16 @@ mod imp {
         ".cfi_offset rbp, -16",
         "mov rbp, rsp",
         ".cfi_def_cfa_register rbp",
+        "sub rsp, 16",
+        "mov qword ptr [rbp - 8], 0",
         "mov rax, rdi",
         "mov rdi, rsi",
+        "mov rsi, rdx",
+        "mov rdx, rcx",
         "call rax",
-        "xor eax, eax",
         ".Lboc_call_frame_caught:",
+        "mov rax, [rbp - 8]",
+        "mov rsp, rbp",
         "pop rbp",
         ".cfi_def_cfa rsp, 8",
         "ret",
@@ -123,10 +168,13 @@ mod imp {
         personality = sym personality,
     );
 
+    #[allow(improper_ctypes, reason = "nobody looks into a `boc_body`")]
     unsafe extern "C-unwind" {
         fn boc_call_frame(
-            function: unsafe extern "C-unwind" fn(*mut c_void),
-            data: *mut c_void,
+            function: BodyFn,
+            body: *mut boc_body,
+            values: *const *mut c_void,
+            env: *mut c_void,
         ) -> *mut Exception;
     }
 
@@ -143,29 +191,45 @@ mod imp {
         if actions & SEARCH_PHASE != 0 {
             return HANDLER_FOUND;
         }
-        // SAFETY: the unwinder asks about the frame above, with an exception that is in flight.
+        // SAFETY: the unwinder asks about the frame above, with an exception that is in flight. What it calls
+        // the frame's address is the stack pointer at its call; above that are the two words of the frame.
         unsafe {
-            _Unwind_SetGR(context, RESULT, exception as usize);
+            let caught = (_Unwind_GetCFA(context) + CAUGHT) as *mut *mut Exception;
+            caught.write(exception);
             _Unwind_SetIP(context, _Unwind_GetLanguageSpecificData(context) as usize);
         }
         INSTALL_CONTEXT
     }
 
     #[inline]
+    pub(super) unsafe fn call_body(
+        function: BodyFn,
+        body: *mut boc_body,
+        values: *const *mut c_void,
+        env: *mut c_void,
+    ) -> Result<(), Thrown> {
+        // SAFETY: passed on to the caller. What is unwound between the throw and the frame is code of
+        // others.
+        match NonNull::new(unsafe { boc_call_frame(function, body, values, env) }) {
+            None => Ok(()),
+            Some(exception) => Err(caught(exception)),
+        }
+    }
+
     pub(super) fn call<F: FnOnce() + Copy>(f: F) -> Result<(), Thrown> {
-        unsafe extern "C-unwind" fn run<F: FnOnce() + Copy>(f: *mut c_void) {
+        /// In the form of a body, of which it only has the env.
+        unsafe extern "C-unwind" fn run<F: FnOnce() + Copy>(
+            _: *mut boc_body,
+            _: *const *mut c_void,
+            f: *mut c_void,
+        ) {
             // SAFETY: it is the closure below, which outlives the call, and can be copied.
             let f = unsafe { *f.cast::<F>() };
             f();
         }
         let mut f = f;
-        // SAFETY: `run` gets what it expects. What is unwound between the throw and the frame is code of
-        // others, and `run`, which has no destructors.
-        let thrown = unsafe { boc_call_frame(run::<F>, (&raw mut f).cast()) };
-        match NonNull::new(thrown) {
-            None => Ok(()),
-            Some(exception) => Err(caught(exception)),
-        }
+        // SAFETY: `run` gets what it expects, and has no destructors.
+        unsafe { call_body(run::<F>, ptr::null_mut(), ptr::null(), (&raw mut f).cast()) }
     }
 
     /// Ends an exception, as a `catch` would.
@@ -175,7 +239,7 @@ mod imp {
         unsafe {
             let class = exception.as_ref().class & KIND;
             if (class == GNU_CXX || class == CLANG_CXX)
-                && let Some(runtime) = CxxRuntime::find()
+                && let Some(runtime) = CxxRuntime::of(exception.as_ref())
             {
                 (runtime.begin_catch)(exception.as_ptr());
                 let kind = runtime.kind();
@@ -210,13 +274,57 @@ mod imp {
         name: *const c_char,
     }
 
-    fn symbol(name: &CStr) -> *mut c_void {
-        // SAFETY: the name ends with a zero.
-        unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+    /// A library of the program.
+    struct Library {
+        /// None for the program itself, which cannot be opened.
+        handle: Option<NonNull<c_void>>,
+        /// Where it lies in memory.
+        base: *mut c_void,
+    }
+
+    impl Library {
+        /// The library in which a function is.
+        fn of(function: *const c_void) -> Option<Self> {
+            let info = Self::place(function)?;
+            // SAFETY: the name belongs to a library that is loaded.
+            let handle =
+                unsafe { libc::dlopen(info.dli_fname, libc::RTLD_NOLOAD | libc::RTLD_LAZY) };
+            Some(Self { handle: NonNull::new(handle), base: info.dli_fbase })
+        }
+
+        fn place(function: *const c_void) -> Option<libc::Dl_info> {
+            // SAFETY: zeros are values of all fields, and any address can be asked for.
+            unsafe {
+                let mut info: libc::Dl_info = mem::zeroed();
+                (libc::dladdr(function, &mut info) != 0).then_some(info)
+            }
+        }
+
+        /// A function of this very library, and of none that it uses.
+        fn function(&self, name: &CStr) -> *mut c_void {
+            let handle = self.handle.map_or(libc::RTLD_DEFAULT, NonNull::as_ptr);
+            // SAFETY: the name ends with a zero, and the library is loaded.
+            let found = unsafe { libc::dlsym(handle, name.as_ptr()) };
+            let is_ours = Self::place(found).is_some_and(|place| place.dli_fbase == self.base);
+            if is_ours { found } else { ptr::null_mut() }
+        }
+    }
+
+    impl Drop for Library {
+        fn drop(&mut self) {
+            if let Some(handle) = self.handle {
+                // SAFETY: it was opened by `of`.
+                unsafe { libc::dlclose(handle.as_ptr()) };
+            }
+        }
     }
 
     impl CxxRuntime {
-        fn find() -> Option<Self> {
+        /// The runtime that has thrown an exception, which knows it. There may be others in the program, and
+        /// this one may be seen by a plugin alone.
+        fn of(exception: &Exception) -> Option<Self> {
+            let library = Library::of(exception.cleanup)?;
+            let symbol = |name: &CStr| library.function(name);
             let begin = NonNull::new(symbol(c"__cxa_begin_catch"))?;
             let end = NonNull::new(symbol(c"__cxa_end_catch"))?;
             // SAFETY: the ABI gives these functions these types; a null pointer becomes `None`.
@@ -247,7 +355,11 @@ mod imp {
         /// It was caught on this thread, and has not ended.
         unsafe fn kind(&self) -> Option<String> {
             // SAFETY: the runtime gives the type of what was caught, or null; its name lives as long.
-            let mangled = unsafe { CStr::from_ptr((*(self.current_type?)().as_ref()?).name) };
+            let mangled = unsafe { CStr::from_ptr((self.current_type?)().as_ref()?.name) };
+            // A star says that the type is known in one library alone.
+            let mangled = mangled.to_bytes_with_nul();
+            let mangled = mangled.strip_prefix(b"*").unwrap_or(mangled);
+            let mangled = CStr::from_bytes_with_nul(mangled).ok()?;
             Some(self.demangled(mangled).unwrap_or_else(|| mangled.to_owned()))
                 .map(|name| name.to_string_lossy().into_owned())
         }

@@ -10,7 +10,7 @@ use std::{
     ptr::NonNull,
 };
 
-use crate::status::Error;
+use crate::{cown::boc_cown, status::Error};
 
 /// A reference of Rust that C can have.
 ///
@@ -113,6 +113,56 @@ pub(crate) unsafe fn borrow<H: Handle>(
     let raw = table::resolve(handle.cast_mut(), H::KIND, name)?;
     // SAFETY: passed on to the caller; the reference is not given up.
     Ok(Borrowed(ManuallyDrop::new(unsafe { H::from_raw(raw) })))
+}
+
+pub(crate) use loans::Loans;
+
+/// Handles to its cowns that were lent to a body, to be ended with it.
+#[cfg(not(debug_assertions))]
+mod loans {
+    use super::{boc_cown, lend};
+    use boc_core::raw::{AnyCown, CownPtr};
+
+    #[derive(Default)]
+    pub(crate) struct Loans;
+
+    impl Loans {
+        /// # Safety
+        ///
+        /// A reference to the cown stays as long as this.
+        #[inline]
+        pub(crate) unsafe fn lend(&mut self, _: usize, cown: CownPtr) -> *mut boc_cown {
+            // SAFETY: passed on to the caller; nobody has to be told of the end.
+            unsafe { lend::<AnyCown>(cown.into_raw()) }
+        }
+    }
+}
+
+/// The same with the table: each cown of a body has one handle as long as the body runs.
+#[cfg(debug_assertions)]
+mod loans {
+    use super::{boc_cown, end_loan, lend};
+    use boc_core::raw::{AnyCown, CownPtr};
+    use std::collections::HashMap;
+
+    #[derive(Default)]
+    pub(crate) struct Loans(HashMap<usize, *mut boc_cown>);
+
+    impl Loans {
+        /// # Safety
+        ///
+        /// A reference to the cown stays as long as this.
+        pub(crate) unsafe fn lend(&mut self, index: usize, cown: CownPtr) -> *mut boc_cown {
+            // SAFETY: passed on to the caller.
+            *self.0.entry(index).or_insert_with(|| unsafe { lend::<AnyCown>(cown.into_raw()) })
+        }
+    }
+
+    impl Drop for Loans {
+        fn drop(&mut self) {
+            self.0.values().for_each(|handle| end_loan(*handle));
+        }
+    }
 }
 
 #[cfg(not(debug_assertions))]

@@ -71,7 +71,9 @@ pub unsafe extern "C" fn boc_promise_fulfil(
     border(|| {
         let value = Owned::new(value, destroy_value);
         // SAFETY: as above.
-        settle(unsafe { handle::take(promise, "promise") }?, |outcome| outcome.succeed(value))
+        settle(*unsafe { handle::take::<Box<_>>(promise, "promise") }?, |outcome| {
+            outcome.succeed(value)
+        })
     })
 }
 
@@ -87,11 +89,13 @@ pub unsafe extern "C" fn boc_promise_fail(
         // SAFETY: as above.
         let message = unsafe { border::text(message, "message") }?.to_owned();
         // SAFETY: as above.
-        settle(unsafe { handle::take(promise, "promise") }?, |outcome| outcome.fail(message))
+        settle(*unsafe { handle::take::<Box<_>>(promise, "promise") }?, |outcome| {
+            outcome.fail(message)
+        })
     })
 }
 
-fn settle(promise: Box<Promise<Value>>, f: impl FnOnce(&mut Value)) -> Result<(), Error> {
+fn settle(promise: Promise<Value>, f: impl FnOnce(&mut Value)) -> Result<(), Error> {
     let mut settled = false;
     promise.fulfil(|outcome| {
         settled = true;

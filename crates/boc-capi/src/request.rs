@@ -33,32 +33,34 @@ pub struct boc_request {
 /// The cowns of a request, borrowed from C.
 pub(crate) type Accesses = SmallVec<[Access; 8]>;
 
+/// Fills `accesses`, which is empty.
+///
 /// # Safety
 ///
 /// There are `count` requests at `requests`, with handles that are not released during the call.
-#[inline]
-pub(crate) unsafe fn accesses(
+// Filled in its place, and by the caller itself: for a small request anything else takes longer.
+#[inline(always)]
+pub(crate) unsafe fn read(
+    accesses: &mut Accesses,
     requests: *const boc_request,
     count: usize,
-) -> Result<Accesses, Error> {
+) -> Result<(), Error> {
     if count > raw::MAX_COWNS {
         return Err(too_many(count));
     }
     // SAFETY: passed on to the caller.
     let requests = unsafe { border::array(requests, count, "requests") }?;
-    requests
-        .iter()
-        .map(|request| {
-            let mode = match request.mode {
-                mode if mode == boc_mode::BOC_WRITE as u32 => Mode::Write,
-                mode if mode == boc_mode::BOC_READ as u32 => Mode::Read,
-                mode => return Err(unknown_mode(mode)),
-            };
-            // SAFETY: passed on to the caller.
-            let cown = unsafe { handle::borrow::<AnyCown>(request.cown, "requests[].cown") }?;
-            Ok(Access { cown: CownPtr::from(&*cown), mode })
-        })
-        .collect()
+    for request in requests {
+        let mode = match request.mode {
+            mode if mode == boc_mode::BOC_WRITE as u32 => Mode::Write,
+            mode if mode == boc_mode::BOC_READ as u32 => Mode::Read,
+            mode => return Err(unknown_mode(mode)),
+        };
+        // SAFETY: passed on to the caller.
+        let cown = unsafe { handle::borrow::<AnyCown>(request.cown, "requests[].cown") }?;
+        accesses.push(Access { cown: CownPtr::from(&*cown), mode });
+    }
+    Ok(())
 }
 
 #[cold]

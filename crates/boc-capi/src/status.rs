@@ -57,41 +57,50 @@ use boc_status::*;
 
 /// Why a call did not do what it should.
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Reason>);
+
+/// In a box of its own: it is rare, and what can fail has less to carry around.
+#[derive(Debug)]
+struct Reason {
     status: boc_status,
     message: Cow<'static, str>,
 }
 
 impl Error {
     /// An error with a message that says what to do.
+    #[cold]
     pub fn new(status: boc_status, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into() }
+        Self(Box::new(Reason { status, message: message.into() }))
     }
 
     /// What kind of mistake it is.
     pub fn status(&self) -> boc_status {
-        self.status
+        self.0.status
     }
 
     /// What was wrong, and what to do.
     pub fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
+    #[cold]
+    #[inline(never)]
     pub(crate) fn null(name: &str) -> Self {
         Self::new(BOC_INVALID_ARGUMENT, format!("`{name}` is NULL, which it must not be"))
     }
 
     /// Leaves the message for `boc_last_error`.
+    #[cold]
     pub(crate) fn tell(self) -> boc_status {
-        let message = CString::new(self.message.into_owned()).unwrap_or_else(|nul| {
+        let Reason { status, message } = *self.0;
+        let message = CString::new(message.into_owned()).unwrap_or_else(|nul| {
             let mut bytes = nul.into_vec();
             bytes.retain(|byte| *byte != 0);
             CString::new(bytes).expect("there is no zero left")
         });
         // While the thread is torn down, nobody is going to ask.
         let _ = LAST.try_with(|last| last.replace(message));
-        self.status
+        status
     }
 }
 

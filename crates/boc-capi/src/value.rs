@@ -42,6 +42,12 @@ impl Value {
         Self { held: None, ended: Ended::NotYet, seen: AtomicBool::new(false) }
     }
 
+    /// Whether it is as [`Value::pending`] made it.
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.held.is_none() && matches!(self.ended, Ended::NotYet)
+    }
+
     pub(crate) fn succeed(&mut self, owned: Owned) {
         self.end(Ended::WithValue, Some(owned));
     }
@@ -98,16 +104,20 @@ impl Ended {
 }
 
 impl Drop for Value {
+    #[inline]
     fn drop(&mut self) {
         if let Ended::Failed(message) = &self.ended
             && !*self.seen.get_mut()
         {
-            let message = message.to_string_lossy();
-            complain(format_args!(
-                "a behaviour failed, and nobody looked at its result: {message}"
-            ));
+            report_unseen(message);
         }
     }
+}
+
+#[cold]
+fn report_unseen(message: &CStr) {
+    let message = message.to_string_lossy();
+    complain(format_args!("a behaviour failed, and nobody looked at its result: {message}"));
 }
 
 impl State for Value {

@@ -1,15 +1,16 @@
 //! Scheduling.
 
-use boc_core::raw::{self, DuplicateCown, Held, Unscheduled};
-use std::ffi::c_void;
+use boc_core::raw::{self, DuplicateCown, Held};
+use std::{ffi::c_void, mem};
 
 use crate::{
-    body::{Body, boc_body_fn},
+    body::{Body, BodyFn, boc_body_fn},
     border::{Out, border},
     executor::{self, boc_executor},
-    foreign, handle, host,
+    foreign::{self, Thrown},
+    handle, host,
     owned::{Owned, boc_destroy_fn},
-    request::{self, boc_request},
+    request::{self, Accesses, boc_request},
     result::boc_result,
     status::{
         Error,
@@ -51,53 +52,27 @@ pub unsafe extern "C" fn boc_when(
 ) -> boc_status {
     border(|| {
         let call = Call::new(body, Owned::new(env, destroy_env))?;
-        // SAFETY: passed on to the caller.
-        let (accesses, out) =
-            unsafe { (request::accesses(requests, count)?, Out::optional(result)) };
-        let mut outcome = Ok(());
-        // SAFETY: the caller keeps the cowns alive during the call.
+        let mut accesses = Accesses::new();
+        // SAFETY: passed on to the caller, who keeps the cowns alive during the call.
         unsafe {
-            match out {
+            request::read(&mut accesses, requests, count)?;
+            match Out::optional(result) {
                 None => {
-                    let mut work = Some(move |held: Held<'_>, (): &mut ()| call.run_detached(held));
-                    executor::with(executor, |executor| {
-                        let work_now =
-                            work.take().expect("it came back, or this is the first time");
-                        match raw::try_when_detached(executor, &accesses, work_now) {
-                            Ok(()) => return true,
-                            Err(Unscheduled::Refused((), back)) => work = Some(back),
-                            Err(Unscheduled::Duplicate(duplicate)) => {
-                                outcome = Err(duplicate_error(duplicate));
-                                return true;
-                            }
-                        }
-                        false
-                    })?;
+                    let work = move |held: Held<'_>, (): &mut ()| call.run_detached(held);
+                    executor::with(executor, work, |executor, work| {
+                        raw::try_when_detached(executor, &accesses, work)
+                    })
                 }
                 Some(out) => {
-                    let mut out = Some(out);
-                    let mut work =
-                        Some(move |held: Held<'_>, value: &mut Value| call.run(held, value));
-                    executor::with(executor, |executor| {
-                        let work_now =
-                            work.take().expect("it came back, or this is the first time");
-                        match raw::try_when(executor, &accesses, Value::pending(), work_now) {
-                            Ok(result) => {
-                                out.take().expect("this comes once").put(handle::give(result));
-                                return true;
-                            }
-                            Err(Unscheduled::Refused(_, back)) => work = Some(back),
-                            Err(Unscheduled::Duplicate(duplicate)) => {
-                                outcome = Err(duplicate_error(duplicate));
-                                return true;
-                            }
-                        }
-                        false
+                    let work = move |held: Held<'_>, value: &mut Value| call.run(held, value);
+                    let result = executor::with(executor, work, |executor, work| {
+                        raw::try_when(executor, &accesses, Value::pending(), work)
                     })?;
+                    out.put(handle::give(result));
+                    Ok(())
                 }
             }
         }
-        outcome
     })
 }
 
@@ -109,9 +84,16 @@ pub(crate) fn duplicate_error(_: DuplicateCown) -> Error {
     )
 }
 
+#[inline]
+fn fail_as_the_host_says(outcome: &mut Value) {
+    if let Some(message) = host::failure() {
+        outcome.fail(message);
+    }
+}
+
 /// The closure of a behaviour of C.
 pub(crate) struct Call {
-    body: unsafe extern "C-unwind" fn(*mut crate::body::boc_body, *const *mut c_void, *mut c_void),
+    body: BodyFn,
     env: Owned,
 }
 
@@ -122,20 +104,29 @@ impl Call {
 
     /// Calls the body of a behaviour with a result.
     pub(crate) fn run(self, held: Held<'_>, outcome: &mut Value) {
-        let (body, env) = (self.body, self.env.data());
-        let thrown = Body::call(held, outcome, |context, values| {
-            // SAFETY: it gets what it was made for.
-            foreign::call(|| unsafe { body(context, values, env) })
-        });
+        let thrown = self.call(held, outcome);
         Body::finish(outcome, thrown);
-        if let Some(message) = host::failure() {
-            outcome.fail(message);
-        }
+        fail_as_the_host_says(outcome);
     }
 
     fn run_detached(self, held: Held<'_>) {
         // If it fails, the end of this says so.
         let mut outcome = Value::pending();
-        self.run(held, &mut outcome);
+        if let Err(thrown) = self.call(held, &mut outcome) {
+            Body::finish(&mut outcome, Err(thrown));
+        }
+        fail_as_the_host_says(&mut outcome);
+        if outcome.is_untouched() {
+            // There is nothing to drop, which the compiler cannot know.
+            mem::forget(outcome);
+        }
+    }
+
+    #[inline]
+    fn call(&self, held: Held<'_>, outcome: &mut Value) -> Result<(), Thrown> {
+        Body::call(held, outcome, |body, values| {
+            // SAFETY: it gets what it was made for.
+            unsafe { foreign::call_body(self.body, body, values, self.env.data()) }
+        })
     }
 }

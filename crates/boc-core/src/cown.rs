@@ -263,7 +263,7 @@ impl<T: Send + 'static> Cown<T> {
 }
 
 /// For cowns that [`Cown::new`] made.
-const fn boxed<T: 'static>() -> VTable {
+pub(crate) const fn boxed<T: 'static>() -> VTable {
     VTable {
         drop_value: |header| {
             #[cfg(feature = "std")]

@@ -3,7 +3,7 @@
 use core::{any::TypeId, fmt, mem::ManuallyDrop, ptr::NonNull};
 
 use super::CownPtr;
-use crate::cown::{Cown, Header};
+use crate::cown::{Cown, Header, boxed};
 
 /// A [`Cown`] of some type; see [`AnyCown::downcast`].
 ///
@@ -68,9 +68,13 @@ impl CownPtr {
     /// # Safety
     ///
     /// The cown is alive.
+    #[inline]
     pub unsafe fn holds<T: 'static>(self) -> bool {
         // SAFETY: passed on to the caller.
-        (unsafe { self.0.as_ref() }.vtable().type_id)() == TypeId::of::<T>()
+        let vtable = unsafe { self.0.as_ref() }.vtable();
+        // What lies at one address is one vtable, which says one type. There may be several for a type,
+        // so that another address says nothing.
+        core::ptr::eq(vtable, const { &boxed::<T>() }) || (vtable.type_id)() == TypeId::of::<T>()
     }
 
     /// Whether the cown is the result of a behaviour, or of a promise.
