@@ -82,8 +82,18 @@ typedef struct boc_python_api {
                       boc_destroy_fn destroy_env);
 } boc_python_api;
 
-static const struct boc_table *boc_table_in_use = NULL;
-static const boc_python_api *boc_python_in_use = NULL;
+/* In C++17 one for all source files of the extension, since the functions of <boc/boc.hpp> are shared by them as
+ * well; else one for each. */
+#if !defined(__cplusplus) || __cplusplus < 201703L
+#define BOC_PYTHON_STATIC static
+#elif defined(__GNUC__)
+#define BOC_PYTHON_STATIC inline __attribute__((visibility("hidden")))
+#else
+#define BOC_PYTHON_STATIC inline
+#endif
+BOC_PYTHON_STATIC const struct boc_table *boc_table_in_use = NULL;
+BOC_PYTHON_STATIC const boc_python_api *boc_python_in_use = NULL;
+#undef BOC_PYTHON_STATIC
 
 #ifdef __cplusplus
 }
