@@ -1,7 +1,7 @@
 # Every chore, one line each. The scripts do all the set-up they need: the first
 # run may build an interpreter, which takes some minutes.
 
-.PHONY: help pythons build demo test test-rust test-python bench lint fmt clean
+.PHONY: help pythons build demo test test-rust test-python bench lint fmt install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -33,6 +33,15 @@ lint: ## formatting, clippy and types
 fmt: ## format the Rust code
 	@cargo fmt --all
 	@cargo fmt --manifest-path tests/no-std/Cargo.toml
+
+PREFIX = /usr/local
+LIBDIR = lib
+
+install: ## build libboc and install it: PREFIX=/usr/local LIBDIR=lib DESTDIR=
+	@scripts/install --prefix "$(PREFIX)" --libdir "$(LIBDIR)" --destdir "$(DESTDIR)"
+
+uninstall: ## remove it again: PREFIX=/usr/local DESTDIR=
+	@scripts/uninstall --prefix "$(PREFIX)" --destdir "$(DESTDIR)"
 
 clean: ## remove what was built in this clone
 	@scripts/clean

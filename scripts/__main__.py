@@ -5,6 +5,12 @@ from importlib import import_module
 
 from setup.messages import tell
 
-PROGRAMS = {"pythons": "setup.pythons", "test": "stages.run", "bench-c": "bench_c"}
+PROGRAMS = {
+    "bench-c": "bench_c",
+    "install": "libboc.install",
+    "pythons": "setup.pythons",
+    "test": "stages.run",
+    "uninstall": "libboc.uninstall",
+}
 
 tell(import_module(PROGRAMS[sys.argv[1]]).main, sys.argv[2:])

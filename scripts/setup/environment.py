@@ -70,7 +70,7 @@ def prepare(interpreter: Interpreter) -> Environment:
     if environment.noted("interpreter") != identity or not environment.python.exists():
         create(environment)
         environment.note("interpreter", identity)
-    require(environment)
+    require(environment, "requirements", REQUIREMENTS[interpreter.kind])
     return environment
 
 
@@ -96,12 +96,11 @@ def create(environment: Environment) -> None:
     install_pip(environment.interpreter, environment.python, environment.log)
 
 
-def require(environment: Environment) -> None:
-    """Installs what development takes, when that has changed."""
-    files = REQUIREMENTS[environment.interpreter.kind]
+def require(environment: Environment, subject: str, files: list[Path]) -> None:
+    """Installs what the files of requirements say, when that has changed."""
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    if environment.noted("requirements") == wanted:
+    if environment.noted(subject) == wanted:
         return
     say(f"installing {', '.join(file.name for file in files)} into {environment.folder}")
     environment.pip(*(part for file in files for part in ("--requirement", file)))
-    environment.note("requirements", wanted)
+    environment.note(subject, wanted)

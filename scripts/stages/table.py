@@ -9,6 +9,7 @@ from pathlib import Path
 from setup.package import pyo3_settings
 from setup.places import NO_STD, PACKAGE, TARGET
 
+from .installed import capi_examples
 from .stage import Command, Machine, Stage
 from .symbols import without_std
 
@@ -136,5 +137,6 @@ STAGES = (
     Stage("python-dev", "the same in Python's development mode", python_dev),
     Stage("python-gil", "the package on a GIL build", python_gil),
     Stage("types", "annotations and stubs hold", types),
+    Stage("capi-examples", "libboc installs, and the examples in C and C++ run", capi_examples),
     Stage("examples", "the examples run", examples),
 )

@@ -84,6 +84,9 @@ pub unsafe extern "C" fn boc_scope_executor(scope: *const boc_scope) -> *const b
 /// Closes and releases a scope: it ends when all its behaviours have ended. They may go on scheduling
 /// others until then.
 ///
+/// A behaviour over the end and over a cown that behaviours of the scope are going to use stands in their way
+/// while it waits for them: it waits for ever.
+///
 /// @param ended Where to put a handle to the end of the scope, to be waited for or scheduled over; for the
 ///   caller to release. NULL if nobody wants to know.
 #[unsafe(no_mangle)]

@@ -79,7 +79,9 @@ impl Scope {
 
     /// Ends the scope when all its behaviours have ended. They may go on scheduling others until then.
     ///
-    /// The handle is to the end of the scope: to be waited for, or scheduled over.
+    /// The handle is to the end of the scope: to be waited for, or scheduled over. But not together with a
+    /// cown over which behaviours of the scope are still going to schedule: that one would stand in their way
+    /// while it waits for them.
     pub fn close(self) -> Handle<()> {
         self.ended
     }

@@ -1,0 +1,1 @@
+"""Building libboc, and installing it where C and C++ programs find it."""
