@@ -1,7 +1,7 @@
 # Every chore, one line each. The scripts do all the set-up they need: the first
 # run may build an interpreter, which takes some minutes.
 
-.PHONY: help pythons build demo test test-rust test-python bench lint fmt install uninstall clean
+.PHONY: help pythons build demo test test-rust test-python test-capi bench lint fmt headers install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -24,6 +24,9 @@ test-rust: ## the Rust core alone
 test-python: ## the Python package alone
 	@scripts/test python-direct python-dev python-gil types examples
 
+test-capi: ## the C ABI alone
+	@scripts/test capi
+
 bench: ## measure the core, and the package on each interpreter
 	@scripts/bench
 
@@ -33,6 +36,9 @@ lint: ## formatting, clippy and types
 fmt: ## format the Rust code
 	@cargo fmt --all
 	@cargo fmt --manifest-path tests/no-std/Cargo.toml
+
+headers: ## write what is generated of the C ABI: include/boc, symbols.txt
+	@BOC_UPDATE=1 cargo test --quiet --package boc-capi --test header --test symbols
 
 PREFIX = /usr/local
 LIBDIR = lib

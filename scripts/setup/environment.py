@@ -15,7 +15,11 @@ from .places import PACKAGE, VENVS
 
 REQUIREMENTS = {
     "direct": [PACKAGE / "requirements-dev.txt"],
-    "subinterpreters": [PACKAGE / "requirements-dev.txt", PACKAGE / "requirements-types.txt"],
+    "subinterpreters": [
+        PACKAGE / "requirements-dev.txt",
+        PACKAGE / "requirements-types.txt",
+        PACKAGE / "requirements-capi.txt",
+    ],
 }
 
 
@@ -70,7 +74,7 @@ def prepare(interpreter: Interpreter) -> Environment:
     if environment.noted("interpreter") != identity or not environment.python.exists():
         create(environment)
         environment.note("interpreter", identity)
-    require(environment, "requirements", REQUIREMENTS[interpreter.kind])
+    require(environment)
     return environment
 
 
@@ -96,11 +100,12 @@ def create(environment: Environment) -> None:
     install_pip(environment.interpreter, environment.python, environment.log)
 
 
-def require(environment: Environment, subject: str, files: list[Path]) -> None:
-    """Installs what the files of requirements say, when that has changed."""
+def require(environment: Environment) -> None:
+    """Installs what development takes, when that has changed."""
+    files = REQUIREMENTS[environment.interpreter.kind]
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
-    if environment.noted(subject) == wanted:
+    if environment.noted("requirements") == wanted:
         return
     say(f"installing {', '.join(file.name for file in files)} into {environment.folder}")
     environment.pip(*(part for file in files for part in ("--requirement", file)))
-    environment.note(subject, wanted)
+    environment.note("requirements", wanted)

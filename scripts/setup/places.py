@@ -7,6 +7,8 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "python-binding"
 VENVS = REPOSITORY / ".venvs"
 TARGET = REPOSITORY / "target"
+INCLUDE = REPOSITORY / "include"
+CAPI_TESTS = REPOSITORY / "tests" / "capi"
 NO_STD = REPOSITORY / "tests" / "no-std" / "Cargo.toml"
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from setup.command import clean_environment
-from setup.environment import require
-from setup.places import PACKAGE, REPOSITORY, TARGET
+from setup.places import REPOSITORY, TARGET
 
 from .stage import Command, Failure, Machine
 
@@ -78,9 +77,7 @@ def tool(machine: Machine, *names: str) -> str | Path:
     for name in names:
         if shutil.which(name):
             return name
-    environment = machine.bare_pythons["subinterpreters"]
-    require(environment, "capi", [PACKAGE / "requirements-capi.txt"])
-    return environment.program(names[-1])
+    return machine.bare_pythons["subinterpreters"].program(names[-1])
 
 
 def copy_examples(scratch: Path) -> None:

@@ -22,6 +22,10 @@ class Command:
     folder: Path = REPOSITORY
 
 
+def cargo(*words: str | Path, **environment: str) -> Command:
+    return Command(("cargo", *words), environment)
+
+
 class Machine:
     """What stages may ask for; made ready when the first one does."""
 

@@ -9,13 +9,10 @@ from pathlib import Path
 from setup.package import pyo3_settings
 from setup.places import NO_STD, PACKAGE, TARGET
 
+from .capi import capi
 from .installed import capi_examples
-from .stage import Command, Machine, Stage
+from .stage import Command, Machine, Stage, cargo
 from .symbols import without_std
-
-
-def cargo(*words: str | Path, **environment: str) -> Command:
-    return Command(("cargo", *words), environment)
 
 
 def fmt(_: Machine) -> Iterator[Command]:
@@ -133,6 +130,7 @@ STAGES = (
     Stage("rust", "the core's tests and documentation examples", rust),
     Stage("loom", "the core's protocols under the model checker", loom, limit_minutes=60),
     Stage("tsan", "the core's stress test under ThreadSanitizer", tsan, limit_minutes=30),
+    Stage("capi", "the C ABI: its header, programs in C and C++, sanitizers", capi),
     Stage("python-direct", "the package, free-threaded", python_direct),
     Stage("python-dev", "the same in Python's development mode", python_dev),
     Stage("python-gil", "the package on a GIL build", python_gil),

@@ -355,11 +355,11 @@ mod imp {
         /// It was caught on this thread, and has not ended.
         unsafe fn kind(&self) -> Option<String> {
             // SAFETY: the runtime gives the type of what was caught, or null; its name lives as long.
-            let mangled = unsafe { CStr::from_ptr((self.current_type?)().as_ref()?.name) };
-            // A star says that the type is known in one library alone.
-            let mangled = mangled.to_bytes_with_nul();
-            let mangled = mangled.strip_prefix(b"*").unwrap_or(mangled);
-            let mangled = CStr::from_bytes_with_nul(mangled).ok()?;
+            let mangled = unsafe {
+                let name = (self.current_type?)().as_ref()?.name;
+                // A star says that the type is of one file alone; it is not part of the name.
+                CStr::from_ptr(if *name == b'*' as c_char { name.add(1) } else { name })
+            };
             Some(self.demangled(mangled).unwrap_or_else(|| mangled.to_owned()))
                 .map(|name| name.to_string_lossy().into_owned())
         }

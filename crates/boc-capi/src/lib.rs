@@ -15,6 +15,10 @@
 //!   what such a program needs;
 //! - [`table`]: the same functions for who does not link the library.
 #![allow(non_camel_case_types, reason = "the names are those of C")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "what the caller must keep to is said by the header's documentation, for all functions at once"
+)]
 
 mod batch;
 pub mod binding;

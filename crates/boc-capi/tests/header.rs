@@ -49,7 +49,7 @@ fn in_order(header: &str) -> String {
             let declared = function.rsplit("*/").next().unwrap();
             declared.split_whitespace().any(|word| word.trim_start_matches('*').starts_with(&call))
         };
-        let found = functions.iter().position(|function| is_it(&function));
+        let found = functions.iter().position(is_it);
         let function = functions.remove(found.unwrap_or_else(|| panic!("{name} is not exported")));
         if let Some((_, heading)) = HEADINGS.iter().find(|(first, _)| first == name) {
             ordered += &format!("/* {heading} */\n\n");

@@ -154,7 +154,7 @@ impl AnyWeakCown {
     /// The cown, if its value is still there.
     pub fn upgrade(&self) -> Option<AnyCown> {
         // SAFETY: the weak reference keeps the memory.
-        unsafe { self.0.as_ref() }.upgrade().then_some(AnyCown(self.0))
+        unsafe { self.0.as_ref() }.upgrade().then(|| AnyCown(self.0))
     }
 
     /// The reference as an address, which is given up by [`AnyWeakCown::from_raw`].
@@ -196,6 +196,16 @@ mod tests {
     use super::*;
     use crate::{Pump, raw::ResultCown};
     use alloc::string::String;
+
+    #[test]
+    fn a_weak_reference_gives_nothing_when_the_value_is_gone() {
+        let cown = AnyCown::from(Cown::new(1));
+        let weak = cown.downgrade();
+        assert!(weak.upgrade().is_some());
+        drop(cown);
+        assert!(weak.upgrade().is_none());
+        assert!(weak.upgrade().is_none());
+    }
 
     #[test]
     fn a_cown_is_found_again_by_its_type_alone() {
