@@ -2,7 +2,7 @@
 
 use boc_core::{
     Batch, ExecutorRef,
-    raw::{self, Held, ResultCown, Unscheduled},
+    raw::{self, Access, Held, ResultCown},
 };
 use std::{ffi::c_void, ptr::NonNull};
 
@@ -13,7 +13,7 @@ use crate::{
     executor::{self, boc_executor},
     handle::{self, Handle, Kind},
     owned::{Owned, boc_destroy_fn},
-    request::{self, Accesses, boc_request},
+    request::{self, boc_request},
     result::boc_result,
     status::{
         Error,
@@ -88,14 +88,12 @@ pub unsafe extern "C" fn boc_batch_when(
         // SAFETY: as above. One thread uses the batch.
         unsafe {
             let mut members = handle::borrow::<Box<Members>>(batch, "batch")?;
-            let mut accesses = Accesses::new();
-            request::read(&mut accesses, requests, count)?;
+            let cowns: Vec<Access> =
+                request::accesses(request::checked(requests, count)?).collect();
             let work = move |held: Held<'_>, value: &mut Value| call.run(held, value);
-            match raw::add(&mut members.batch, &accesses, Value::pending(), work) {
-                Ok(result) => members.results.push(result),
-                Err(Unscheduled::Refused(..)) => return Err(executor::refused()),
-                Err(Unscheduled::Duplicate(duplicate)) => return Err(duplicate_error(duplicate)),
-            }
+            let added = raw::add(&mut members.batch, &cowns, Value::pending(), work);
+            let result = added.map_err(duplicate_error)?.ok_or_else(executor::refused)?;
+            members.results.push(result);
         }
         Ok(())
     })

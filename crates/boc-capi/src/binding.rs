@@ -12,7 +12,7 @@ use crate::{
     cown::boc_cown,
     foreign, handle,
     owned::{Owned, boc_destroy_fn},
-    request::{self, Accesses, boc_request},
+    request::{self, boc_request},
     status::{Error, boc_status::BOC_INVALID_ARGUMENT},
     value::{Ended, Value},
 };
@@ -47,10 +47,8 @@ pub unsafe fn cown(cown: *const boc_cown) -> Result<AnyCown, Error> {
 /// There are `count` requests at `requests`, with handles that are not released as long as the addresses
 /// are used.
 pub unsafe fn requested(requests: *const boc_request, count: usize) -> Result<Vec<Access>, Error> {
-    let mut accesses = Accesses::new();
     // SAFETY: passed on to the caller.
-    unsafe { request::read(&mut accesses, requests, count) }?;
-    Ok(accesses.into_vec())
+    unsafe { Ok(request::accesses(request::checked(requests, count)?).collect()) }
 }
 
 /// What a cown that was made by C holds: the pointer; `None` if it is another one.

@@ -1,9 +1,6 @@
 //! Executors: where behaviours run.
 
-use boc_core::{
-    Executor, ExecutorRef, Ready,
-    raw::{self, Unscheduled},
-};
+use boc_core::{Executor, ExecutorRef, Ready, raw};
 use std::{
     ffi::{c_int, c_void},
     ptr::{self, NonNull},
@@ -22,7 +19,6 @@ use crate::{
         Error,
         boc_status::{self, BOC_REFUSED},
     },
-    when::duplicate_error,
 };
 
 /// A reference to what behaviours are scheduled on: the workers of a runtime, a pump, a scope, or an
@@ -66,54 +62,37 @@ unsafe impl Handle for Ready {
     }
 }
 
-/// Calls `schedule` with `work` and the executor that C means. If that takes no more, and C named none,
-/// the host may know another one.
+/// Calls `schedule` with the executor that C means. If that takes no more, which `None` says, and C named
+/// none, the host may know another one.
 ///
 /// # Safety
 ///
 /// `executor` is NULL, or a handle that is not released during the call.
 #[inline]
-pub(crate) unsafe fn with<S, W, R>(
+pub(crate) unsafe fn with<R>(
     executor: *const boc_executor,
-    work: W,
-    mut schedule: impl FnMut(&ExecutorRef, W) -> Result<R, Unscheduled<S, W>>,
+    mut schedule: impl FnMut(&ExecutorRef) -> Option<R>,
 ) -> Result<R, Error> {
     if executor.is_null() {
         return raw::with_current_executor(|current| match current {
-            Some(executor) => schedule(executor, work).map_err(unscheduled),
-            None => outside(work, schedule),
+            Some(executor) => schedule(executor).ok_or_else(refused),
+            None => outside(&mut schedule),
         });
     }
     // SAFETY: passed on to the caller.
     let executor = unsafe { handle::borrow::<ExecutorRef>(executor, "executor") }?;
-    schedule(&executor, work).map_err(unscheduled)
+    schedule(&executor).ok_or_else(refused)
 }
 
 /// [`with`] where no behaviour runs.
 #[cold]
-fn outside<S, W, R>(
-    work: W,
-    mut schedule: impl FnMut(&ExecutorRef, W) -> Result<R, Unscheduled<S, W>>,
-) -> Result<R, Error> {
-    let mut work = Some(work);
+fn outside<R>(schedule: &mut dyn FnMut(&ExecutorRef) -> Option<R>) -> Result<R, Error> {
     let mut done = None;
     host::current().with_executor(&mut |executor| {
-        let work_now = work.take().expect("it came back, or this is the first time");
-        match schedule(executor, work_now) {
-            Err(Unscheduled::Refused(_, back)) => work = Some(back),
-            result => done = Some(result.map_err(unscheduled)),
-        }
+        done = schedule(executor);
         done.is_some()
     })?;
-    done.unwrap_or_else(|| Err(refused()))
-}
-
-#[cold]
-fn unscheduled<S, W>(why: Unscheduled<S, W>) -> Error {
-    match why {
-        Unscheduled::Refused(..) => refused(),
-        Unscheduled::Duplicate(duplicate) => duplicate_error(duplicate),
-    }
+    done.ok_or_else(refused)
 }
 
 #[cold]
@@ -131,9 +110,8 @@ pub(crate) fn refused() -> Error {
 ///
 /// As for [`with`].
 pub(crate) unsafe fn resolve(executor: *const boc_executor) -> Result<ExecutorRef, Error> {
-    let take = |executor: &ExecutorRef, (): ()| Ok::<_, Unscheduled<(), ()>>(executor.clone());
     // SAFETY: passed on to the caller.
-    unsafe { with(executor, (), take) }
+    unsafe { with(executor, |executor| Some(executor.clone())) }
 }
 
 /// Lends C an executor that lives as long as what it belongs to.

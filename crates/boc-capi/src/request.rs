@@ -1,7 +1,6 @@
 //! Requests: what a behaviour needs.
 
 use boc_core::raw::{self, Access, AnyCown, CownPtr, Mode};
-use smallvec::SmallVec;
 
 use crate::{
     border,
@@ -30,37 +29,52 @@ pub struct boc_request {
     pub mode: u32,
 }
 
-/// The cowns of a request, borrowed from C.
-pub(crate) type Accesses = SmallVec<[Access; 8]>;
-
-/// Fills `accesses`, which is empty.
+/// The requests of C, of which none is wrong.
 ///
 /// # Safety
 ///
 /// There are `count` requests at `requests`, with handles that are not released during the call.
-// Filled in its place, and by the caller itself: for a small request anything else takes longer.
-#[inline(always)]
-pub(crate) unsafe fn read(
-    accesses: &mut Accesses,
+#[inline]
+pub(crate) unsafe fn checked<'a>(
     requests: *const boc_request,
     count: usize,
-) -> Result<(), Error> {
+) -> Result<&'a [boc_request], Error> {
     if count > raw::MAX_COWNS {
         return Err(too_many(count));
     }
     // SAFETY: passed on to the caller.
     let requests = unsafe { border::array(requests, count, "requests") }?;
     for request in requests {
-        let mode = match request.mode {
-            mode if mode == boc_mode::BOC_WRITE as u32 => Mode::Write,
-            mode if mode == boc_mode::BOC_READ as u32 => Mode::Read,
-            mode => return Err(unknown_mode(mode)),
-        };
         // SAFETY: passed on to the caller.
-        let cown = unsafe { handle::borrow::<AnyCown>(request.cown, "requests[].cown") }?;
-        accesses.push(Access { cown: CownPtr::from(&*cown), mode });
+        unsafe { access(request) }?;
     }
-    Ok(())
+    Ok(requests)
+}
+
+/// The cowns of requests, borrowed from C.
+///
+/// # Safety
+///
+/// The requests were [`checked`], and their handles are not released as long as the addresses are used.
+#[inline]
+pub(crate) unsafe fn accesses(requests: &[boc_request]) -> impl Iterator<Item = Access> {
+    // SAFETY: passed on to the caller.
+    requests.iter().map(|request| unsafe { access(request) }.expect("it was right before"))
+}
+
+/// # Safety
+///
+/// The handle is not released as long as the address is used.
+#[inline]
+unsafe fn access(request: &boc_request) -> Result<Access, Error> {
+    let mode = match request.mode {
+        mode if mode == boc_mode::BOC_WRITE as u32 => Mode::Write,
+        mode if mode == boc_mode::BOC_READ as u32 => Mode::Read,
+        mode => return Err(unknown_mode(mode)),
+    };
+    // SAFETY: passed on to the caller.
+    let cown = unsafe { handle::borrow::<AnyCown>(request.cown, "requests[].cown") }?;
+    Ok(Access { cown: CownPtr::from(&*cown), mode })
 }
 
 #[cold]

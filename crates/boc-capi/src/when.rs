@@ -10,7 +10,7 @@ use crate::{
     foreign::{self, Thrown},
     handle, host,
     owned::{Owned, boc_destroy_fn},
-    request::{self, Accesses, boc_request},
+    request::{self, boc_request},
     result::boc_result,
     status::{
         Error,
@@ -52,27 +52,27 @@ pub unsafe extern "C" fn boc_when(
 ) -> boc_status {
     border(|| {
         let call = Call::new(body, Owned::new(env, destroy_env))?;
-        let mut accesses = Accesses::new();
         // SAFETY: passed on to the caller, who keeps the cowns alive during the call.
         unsafe {
-            request::read(&mut accesses, requests, count)?;
-            match Out::optional(result) {
-                None => {
+            let requests = request::checked(requests, count)?;
+            let out = Out::optional(result);
+            let mut call = Some(call);
+            let scheduled = executor::with(executor, |executor| {
+                let begun = raw::begin(executor, requests.len())?;
+                let (call, cowns) = (call.take()?, request::accesses(requests));
+                Some(if out.is_none() {
                     let work = move |held: Held<'_>, (): &mut ()| call.run_detached(held);
-                    executor::with(executor, work, |executor, work| {
-                        raw::try_when_detached(executor, &accesses, work)
-                    })
-                }
-                Some(out) => {
+                    begun.when_detached(cowns, work).map(|()| None)
+                } else {
                     let work = move |held: Held<'_>, value: &mut Value| call.run(held, value);
-                    let result = executor::with(executor, work, |executor, work| {
-                        raw::try_when(executor, &accesses, Value::pending(), work)
-                    })?;
-                    out.put(handle::give(result));
-                    Ok(())
-                }
+                    begun.when(cowns, Value::pending(), work).map(Some)
+                })
+            })?;
+            if let (Some(result), Some(out)) = (scheduled.map_err(duplicate_error)?, out) {
+                out.put(handle::give(result));
             }
         }
+        Ok(())
     })
 }
 

@@ -7,13 +7,13 @@ mod held;
 mod promise;
 mod result;
 
-use core::{fmt, ptr::NonNull};
+use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
 use crate::{
     batch::Batch,
     behaviour::{Behaviour, Detached, Part, Promised, SlotWriter},
     cown::{Cown, Header},
-    executor::{ExecutorRef, Ready},
+    executor::{ExecutorRef, Ready, Seat},
     schedule::{self, Entry, Prepared},
     slot::Slot,
     work::Once,
@@ -98,7 +98,10 @@ where
     S: State,
     F: FnOnce(Held<'_>, &mut S) + Send + 'static,
 {
-    let prepared = prepare::<Promised<S>, F>(executor, cowns, state, work, Entry::Now);
+    let (count, fill) = (cowns.len(), fill(cowns.iter().copied()));
+    let work = call(work);
+    let prepared =
+        schedule::prepare::<Promised<S>, _>(executor, count, fill, state, work, Entry::Now);
     // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
     unsafe {
         let result = ResultCown::of(prepared.behaviour);
@@ -107,68 +110,133 @@ where
     }
 }
 
-/// [`when`] for an executor that may have ended, on which the caller can try again with another one.
+/// Counts a behaviour over so many cowns in, to be scheduled at once; `None` if the executor takes no more,
+/// so that the caller can try another one with what the behaviour is to be made of.
 ///
-/// # Errors
-///
-/// The state and the work if the executor takes no behaviours any more; or as for [`when`].
-///
-/// # Safety
-///
-/// As for [`when`].
+/// A thread outside of behaviours may have to wait for room; see
+/// [`Builder::max_in_flight`](crate::Builder::max_in_flight).
 #[track_caller]
-pub unsafe fn try_when<S, F>(
-    executor: &ExecutorRef,
-    cowns: &[Access],
-    state: S,
-    work: F,
-) -> Result<ResultCown<S>, Unscheduled<S, F>>
-where
-    S: State,
-    F: FnOnce(Held<'_>, &mut S) + Send + 'static,
-{
+#[inline]
+pub fn begin(executor: &ExecutorRef, count: usize) -> Option<Begun<'_>> {
     executor.wait_for_room();
-    // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
-    unsafe {
-        let prepared = try_prepare::<Promised<S>, F>(executor, cowns, state, work, Entry::Now)?;
-        let result = ResultCown::of(prepared.behaviour);
-        prepared.schedule().map_err(Unscheduled::Duplicate)?;
-        Ok(result)
+    begin_now(executor, count)
+}
+
+#[track_caller]
+#[inline]
+fn begin_now(executor: &ExecutorRef, count: usize) -> Option<Begun<'_>> {
+    let seat = schedule::begin(executor, count)?;
+    Some(Begun { executor, seat, count })
+}
+
+/// A behaviour that its executor has counted in; see [`begin`].
+pub struct Begun<'e> {
+    executor: &'e ExecutorRef,
+    seat: Seat,
+    count: usize,
+}
+
+impl Begun<'_> {
+    /// Schedules `work` over `cowns`; see [`when`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`when`].
+    ///
+    /// # Panics
+    ///
+    /// If there are not as many cowns as was said.
+    ///
+    /// # Safety
+    ///
+    /// As for [`when`].
+    #[track_caller]
+    #[inline]
+    pub unsafe fn when<S, F>(
+        self,
+        cowns: impl Iterator<Item = Access>,
+        state: S,
+        work: F,
+    ) -> Result<ResultCown<S>, DuplicateCown>
+    where
+        S: State,
+        F: FnOnce(Held<'_>, &mut S) + Send + 'static,
+    {
+        // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
+        unsafe {
+            let prepared = self.prepare::<Promised<S>, F>(cowns, state, work, Entry::Now);
+            let result = ResultCown::of(prepared.behaviour);
+            prepared.schedule()?;
+            Ok(result)
+        }
+    }
+
+    /// [`Begun::when`] without a result; see [`ExecutorRef::when_detached`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`when`].
+    ///
+    /// # Panics
+    ///
+    /// As for [`Begun::when`].
+    ///
+    /// # Safety
+    ///
+    /// As for [`when`].
+    #[track_caller]
+    #[inline]
+    pub unsafe fn when_detached<F>(
+        self,
+        cowns: impl Iterator<Item = Access>,
+        work: F,
+    ) -> Result<(), DuplicateCown>
+    where
+        F: FnOnce(Held<'_>, &mut ()) + Send + 'static,
+    {
+        // SAFETY: passed on to the caller.
+        unsafe { self.prepare::<Detached, F>(cowns, (), work, Entry::Now).schedule() }
+    }
+
+    #[track_caller]
+    #[inline]
+    fn prepare<P, F>(
+        self,
+        cowns: impl Iterator<Item = Access>,
+        state: P::State,
+        work: F,
+        entry: Entry,
+    ) -> Prepared
+    where
+        P: Part,
+        F: FnOnce(Held<'_>, &mut P::State) + Send + 'static,
+    {
+        // What is made now has the seat.
+        let Self { executor, seat, count } = *ManuallyDrop::new(self);
+        let work = call(work);
+        schedule::seated::<P, _>(executor, seat, count, fill(cowns), state, work, entry)
     }
 }
 
-/// [`try_when`] without a result: the state is `()`; see [`ExecutorRef::when_detached`].
-///
-/// # Errors
-///
-/// As for [`try_when`].
-///
-/// # Safety
-///
-/// As for [`when`].
-#[track_caller]
-pub unsafe fn try_when_detached<F>(
-    executor: &ExecutorRef,
-    cowns: &[Access],
-    work: F,
-) -> Result<(), Unscheduled<(), F>>
-where
-    F: FnOnce(Held<'_>, &mut ()) + Send + 'static,
-{
-    executor.wait_for_room();
-    // SAFETY: passed on to the caller.
-    unsafe {
-        let prepared = try_prepare::<Detached, F>(executor, cowns, (), work, Entry::Now)?;
-        prepared.schedule().map_err(Unscheduled::Duplicate)
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        // SAFETY: it was counted in, and nothing was made that would be counted out.
+        unsafe { self.seat.end() };
+    }
+}
+
+impl fmt::Debug for Begun<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Begun").field("count", &self.count).finish_non_exhaustive()
     }
 }
 
 /// Adds a behaviour to a batch; see [`Batch::try_when`]. The result must be neither scheduled over nor
-/// waited for before the batch is scheduled.
+/// waited for before the batch is scheduled. `None` if the executor takes no more; `work` was dropped then.
 ///
 /// # Errors
 ///
-/// As for [`try_when`].
+/// As for [`when`].
 ///
 /// # Safety
 ///
@@ -179,81 +247,28 @@ pub unsafe fn add<S, F>(
     cowns: &[Access],
     state: S,
     work: F,
-) -> Result<ResultCown<S>, Unscheduled<S, F>>
+) -> Result<Option<ResultCown<S>>, DuplicateCown>
 where
     S: State,
     F: FnOnce(Held<'_>, &mut S) + Send + 'static,
 {
-    let executor = batch.make_room();
-    let prepared = try_prepare::<Promised<S>, F>(executor, cowns, state, work, Entry::WithBatch)?;
+    let Some(begun) = begin_now(batch.make_room(), cowns.len()) else { return Ok(None) };
+    let cowns = cowns.iter().copied();
+    let prepared = begun.prepare::<Promised<S>, F>(cowns, state, work, Entry::WithBatch);
     // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
     unsafe {
         let result = ResultCown::of(prepared.behaviour);
-        batch.add(prepared).map_err(Unscheduled::Duplicate)?;
-        Ok(result)
+        batch.add(prepared)?;
+        Ok(Some(result))
     }
 }
 
-/// Why [`try_when`] or [`add`] scheduled nothing.
-pub enum Unscheduled<S, F> {
-    /// The executor takes no more behaviours. Here is what was meant for it.
-    Refused(S, F),
-    /// A cown is named twice. What was to be scheduled was dropped.
-    Duplicate(DuplicateCown),
-}
-
-impl<S, F> fmt::Debug for Unscheduled<S, F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Refused(..) => "Refused(..)",
-            Self::Duplicate(_) => "Duplicate(DuplicateCown)",
-        })
-    }
-}
-
-fn fill(cowns: &[Access]) -> impl FnOnce(&mut SlotWriter) {
-    |slots| cowns.iter().for_each(|access| slots.push(access.cown.0, access.mode))
+fn fill(cowns: impl Iterator<Item = Access>) -> impl FnOnce(&mut SlotWriter) {
+    |slots| cowns.for_each(|access| slots.push(access.cown.0, access.mode))
 }
 
 fn call<S, F: FnOnce(Held<'_>, &mut S)>(work: F) -> Once<impl FnOnce(&[Slot], &mut S)> {
     Once(move |slots: &[Slot], state: &mut S| work(Held::new(slots), state))
-}
-
-#[track_caller]
-fn prepare<P, F>(
-    executor: &ExecutorRef,
-    cowns: &[Access],
-    state: P::State,
-    work: F,
-    entry: Entry,
-) -> Prepared
-where
-    P: Part,
-    F: FnOnce(Held<'_>, &mut P::State) + Send + 'static,
-{
-    schedule::prepare::<P, _>(executor, cowns.len(), fill(cowns), state, call(work), entry)
-}
-
-#[track_caller]
-fn try_prepare<P, F>(
-    executor: &ExecutorRef,
-    cowns: &[Access],
-    state: P::State,
-    work: F,
-    entry: Entry,
-) -> Result<Prepared, Unscheduled<P::State, F>>
-where
-    P: Part,
-    F: FnOnce(Held<'_>, &mut P::State) + Send + 'static,
-{
-    match schedule::begin(executor, cowns.len()) {
-        Some(seat) => {
-            let (fill, work) = (fill(cowns), call(work));
-            let count = cowns.len();
-            Ok(schedule::seated::<P, _>(executor, seat, count, fill, state, work, entry))
-        }
-        None => Err(Unscheduled::Refused(state, work)),
-    }
 }
 
 /// The reference as an address, aligned to 8 bytes. It is given up by [`executor_from_raw`].

@@ -60,8 +60,19 @@ static_assert(boc::is_behaviour_v<once> && boc::is_behaviour_v<int(int&), boc::c
 
 } // namespace
 
+/// Whether this program's allocations come here: valgrind takes them over.
+bool counts() {
+    const long before = allocations;
+    delete new std::string(100, ' ');
+    return allocations != before;
+}
+
 int main() {
     check::promise("a behaviour is one allocation, with its result", [] {
+        if (!counts()) {
+            std::printf("    allocations cannot be counted here\n");
+            return;
+        }
         boc::pump pump;
         const boc::cown<long> a(1L);
         const boc::cown<long> b(2L);

@@ -6,7 +6,7 @@ use boc_capi::{
     Error, binding, boc_body, boc_cown, boc_destroy_fn, boc_request, boc_status,
     table::{TABLE, Table},
 };
-use boc_core::raw::{self, Held, Mode, Unscheduled};
+use boc_core::raw::{self, DuplicateCown, Held, Mode};
 use pyo3::{
     exceptions::{PyIndexError, PyRuntimeError, PySystemError, PyTypeError, PyValueError},
     ffi::{self, PyObject},
@@ -177,21 +177,18 @@ unsafe extern "C" fn when(
         let cowns = unsafe { binding::requested(requests, count) };
         let cowns = cowns.map_err(|error| exception(&error))?;
         let body = Body { function: body, env };
-        let mut work = Some(move |held: Held<'_>, result: &mut Contents| body.run(held, result));
+        let mut body = Some(body);
         let scheduled = pool::with_executor(py, |executor, refusal| {
-            let work_now = work.take().expect("it came back, or this is the first time");
+            let Some(begun) = raw::begin(executor, cowns.len()) else {
+                let refused = || PyRuntimeError::new_err("the workers were stopped");
+                return (refusal == Refusal::IsFinal).then(|| Err(refused()));
+            };
+            let body = body.take()?;
+            let work = move |held: Held<'_>, result: &mut Contents| body.run(held, result);
             // SAFETY: the caller keeps the cowns alive during the call.
-            match unsafe { raw::try_when(executor, &cowns, Contents::default(), work_now) } {
-                Ok(result) => Some(Ok(Cown::result_of(result))),
-                Err(Unscheduled::Duplicate(duplicate)) => {
-                    Some(Err(PyTypeError::new_err(duplicate.to_string())))
-                }
-                Err(Unscheduled::Refused(_, back)) => {
-                    work = Some(back);
-                    let refused = || PyRuntimeError::new_err("the workers were stopped");
-                    (refusal == Refusal::IsFinal).then(|| Err(refused()))
-                }
-            }
+            let result = unsafe { begun.when(cowns.iter().copied(), Contents::default(), work) };
+            let duplicate = |duplicate: DuplicateCown| PyTypeError::new_err(duplicate.to_string());
+            Some(result.map(Cown::result_of).map_err(duplicate))
         })?;
         Py::new(py, scheduled?).map(Py::into_ptr)
     })
