@@ -43,7 +43,10 @@
 extern "C" {
 #endif
 
-/** How Python gets at the value of a cown that was made by boc_cown_new. Lives as long as the program. */
+/**
+ * How Python gets at the value of a cown that was made by boc_cown_new. Lives as long as the program. The
+ * functions are called with what the cown holds: NULL as well, if it was made with that, or somebody took it.
+ */
 typedef struct boc_python_view {
     /** sizeof(boc_python_view), so that later versions can add fields. */
     size_t size;
@@ -109,19 +112,34 @@ BOC_PYTHON_STATIC const boc_python_api *boc_python_in_use = NULL;
  * interpreter, or if its version is one that does not go with this header; the message names both.
  */
 static inline int boc_python_import(void) {
-    const boc_python_api *api = (const boc_python_api *)PyCapsule_Import("boc._C_API", 0);
-    if (api == NULL) {
+    const char *const name = "boc._C_API";
+    const boc_python_api *api = NULL;
+    /* Not by PyCapsule_Import, which does not say why the package cannot be imported. */
+    PyObject *package = PyImport_ImportModule("boc");
+    if (package == NULL) {
         return -1;
     }
-    if (api->version >> 16 != BOC_VERSION_MAJOR || (api->version & 0xffff) < BOC_VERSION_MINOR ||
-        api->size < sizeof(boc_python_api) || api->table->size < sizeof(boc_table)) {
+    PyObject *capsule = PyObject_GetAttrString(package, "_C_API");
+    Py_DECREF(package);
+    if (PyCapsule_IsValid(capsule, name)) {
+        api = (const boc_python_api *)PyCapsule_GetPointer(capsule, name);
+    }
+    Py_XDECREF(capsule);
+    if (api == NULL) {
+        PyErr_SetString(PyExc_ImportError, "the package boc that was found has no functions for extension "
+                                           "modules in C: install a newer one");
+        return -1;
+    }
+    const int major = (int)(api->version >> 16), minor = (int)(api->version & 0xffff);
+    const int older = major < BOC_VERSION_MAJOR || (major == BOC_VERSION_MAJOR && minor < BOC_VERSION_MINOR);
+    if (older || major != BOC_VERSION_MAJOR || api->size < sizeof(boc_python_api) ||
+        api->table->size < sizeof(boc_table)) {
         PyErr_Format(PyExc_ImportError,
                      "this extension was built for version %d.%d of boc's C API, but the installed "
                      "package boc has %d.%d: %s",
-                     BOC_VERSION_MAJOR, BOC_VERSION_MINOR, (int)(api->version >> 16),
-                     (int)(api->version & 0xffff),
-                     api->version >> 16 == BOC_VERSION_MAJOR ? "install a newer package boc"
-                                                             : "build the extension anew for it");
+                     BOC_VERSION_MAJOR, BOC_VERSION_MINOR, major, minor,
+                     major > BOC_VERSION_MAJOR ? "build the extension anew for it"
+                                               : "install a newer package boc");
         return -1;
     }
     boc_table_in_use = api->table;

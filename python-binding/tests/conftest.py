@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import faulthandler
+import functools
+import importlib
 import os
 import subprocess
 import sys
@@ -10,10 +12,12 @@ import textwrap
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import boc
+import compiling
 
 LIMIT = 180.0
 """Seconds after which a test counts as hanging; far more than any needs on a busy machine."""
@@ -82,3 +86,27 @@ def program() -> Program:
 
     return run
 
+
+
+@pytest.fixture(scope="session")
+def extensions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder, on the path, for the extension modules that the tests compile."""
+    folder = tmp_path_factory.mktemp("extensions")
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="session")
+def probe(extensions: Path) -> ModuleType:
+    """The functions of boc_python.h, to be called from Python."""
+    compiling.extension(extensions, "probe.c", "probe")
+    importlib.invalidate_caches()
+    return importlib.import_module("probe")
+
+
+@pytest.fixture
+def extension_program(probe: ModuleType, extensions: Path, program: Program) -> Program:
+    """As `program`, where `import probe` works."""
+    path = os.pathsep.join([str(extensions), os.environ.get("PYTHONPATH", "")])
+    return functools.partial(program, environment={"PYTHONPATH": path.rstrip(os.pathsep)})

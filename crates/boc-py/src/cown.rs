@@ -331,7 +331,12 @@ impl Cown {
 
     fn __enter__(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.acquire(py)?;
-        self.value(py)
+        let value = self.value(py);
+        if value.is_err() {
+            // An extension does not show it. Without this there is no end of the block to release it.
+            self.release()?;
+        }
+        value
     }
 
     #[pyo3(signature = (*_exception))]

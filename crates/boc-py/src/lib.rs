@@ -28,7 +28,26 @@ mod travel;
 mod unseen;
 mod when;
 
-use pyo3::prelude::*;
+use pyo3::{exceptions::PyImportError, ffi, prelude::*};
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
+
+/// The pool, and what is behind the class `Cown`, are there once for a process.
+///
+/// # Errors
+///
+/// If another interpreter has imported this before. Those with a GIL of their own are refused by Python.
+fn check_interpreter(_attached: Python<'_>) -> PyResult<()> {
+    const NONE: i64 = -1;
+    static FIRST: AtomicI64 = AtomicI64::new(NONE);
+    // SAFETY: attached.
+    let this = unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) };
+    match FIRST.compare_exchange(NONE, this, Relaxed, Relaxed) {
+        Err(first) if first != this => Err(PyImportError::new_err(
+            "boc is in use by another interpreter of this process, and can be used by one alone",
+        )),
+        _ => Ok(()),
+    }
+}
 
 /// Implementation of the package `boc`; use that.
 #[pymodule(gil_used = false)]
@@ -49,6 +68,7 @@ mod _boc {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::check_interpreter(module.py())?;
         super::extension::add_capsule(module)
     }
 }

@@ -14,7 +14,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{contents::Contents, ending, patience, pool};
+use crate::{contents::Contents, ending, orphan, patience, pool};
 
 /// The Python program.
 pub(crate) struct Interpreter;
@@ -74,10 +74,14 @@ impl Host for Interpreter {
     fn failure(&self) -> Option<CString> {
         // SAFETY: what is asked of the interpreter needs a thread that is attached, which is seen to.
         if !is_attached() || unsafe { ffi::PyErr_Occurred() }.is_null() {
+            orphan::end_if_outermost();
             return None;
         }
-        let message = Python::attach(|py| PyErr::take(py).map(|error| error.to_string()))?;
-        CString::new(message.replace('\0', "")).ok()
+        let raised = Python::attach(|py| {
+            let raised = PyErr::take(py).map_or(Ok(()), Err);
+            orphan::end_after_body(py, raised).err().map(|error| error.to_string())
+        });
+        CString::new(raised?.replace('\0', "")).ok()
     }
 
     unsafe fn view(&self, cown: CownPtr) -> *mut c_void {

@@ -65,7 +65,7 @@ impl Native {
         unsafe {
             let pointer = self.pointer()?;
             let object = ending::guarded(|| get(pointer));
-            Bound::from_owned_ptr_or_err(py, object).map(Bound::unbind)
+            Bound::from_owned_ptr_or_opt(py, object).map(Bound::unbind).ok_or_else(|| raised(py))
         }
     }
 
@@ -83,12 +83,14 @@ impl Native {
             let (pointer, object) = (self.pointer()?, value.as_ptr());
             ending::guarded(|| set(pointer, object))
         };
-        if status == 0 {
-            return Ok(());
-        }
-        let silent = || PySystemError::new_err("an extension failed without setting an exception");
-        Err(PyErr::take(py).unwrap_or_else(silent))
+        if status == 0 { Ok(()) } else { Err(raised(py)) }
     }
+}
+
+/// What a function of an extension has raised that says it failed.
+fn raised(py: Python<'_>) -> PyErr {
+    let silent = || PySystemError::new_err("an extension failed without setting an exception");
+    PyErr::take(py).unwrap_or_else(silent)
 }
 
 fn no_view(what: &str) -> PyErr {

@@ -6,6 +6,7 @@
 use boc_core::raw::{AnyCown, CownPtr};
 use pyo3::{
     prelude::*,
+    sync::MutexExt,
     types::{PyWeakrefMethods, PyWeakrefReference},
 };
 use std::{
@@ -18,11 +19,13 @@ use crate::{cown::Cown, extension::native::View};
 
 type Weak = Py<PyWeakrefReference>;
 
-/// Nothing that runs Python code, or waits, is done while this is locked.
+/// Nothing that runs Python code, or waits, is done while this is locked; except for a fork, for which
+/// Python stops all threads that are attached.
 static OBJECTS: Mutex<BTreeMap<CownPtr, Weak>> = Mutex::new(BTreeMap::new());
 
-fn objects() -> MutexGuard<'static, BTreeMap<CownPtr, Weak>> {
-    OBJECTS.lock().unwrap_or_else(PoisonError::into_inner)
+/// Detaches while it waits, so that nobody waits for this thread meanwhile who has the objects.
+fn objects(py: Python<'_>) -> MutexGuard<'static, BTreeMap<CownPtr, Weak>> {
+    OBJECTS.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What an object has that is entered.
@@ -33,15 +36,17 @@ pub(crate) struct Known {
 
 impl Drop for Known {
     fn drop(&mut self) {
-        let mut objects = objects();
-        // The cown may have another object by now, or its place may be that of another cown.
-        let entered = objects.get(&self.address);
-        let old = match entered.is_some_and(|weak| weak.is(&self.weak)) {
-            true => objects.remove(&self.address),
-            false => None,
-        };
-        drop(objects);
-        drop(old);
+        Python::attach(|py| {
+            let mut objects = objects(py);
+            // The cown may have another object by now, or its place may be that of another cown.
+            let entered = objects.get(&self.address);
+            let old = match entered.is_some_and(|weak| weak.is(&self.weak)) {
+                true => objects.remove(&self.address),
+                false => None,
+            };
+            drop(objects);
+            drop(old);
+        });
     }
 }
 
@@ -51,12 +56,33 @@ pub(crate) fn enter(object: &Bound<'_, Cown>) -> PyResult<()> {
     if cown.known().get().is_some() {
         return Ok(());
     }
-    // If two threads do this at the same time, both have the same weak reference.
     let weak = PyWeakrefReference::new(object.as_any())?.unbind();
-    let old = objects().insert(cown.address(), weak.clone_ref(object.py()));
+    let py = object.py();
+    let mut objects = objects(py);
+    // Another thread may have been faster.
+    let old = match cown.known().get() {
+        None => put(py, &mut objects, cown, &weak),
+        Some(_) => None,
+    };
+    drop(objects);
     drop(old);
-    let _ = cown.known().set(Known { address: cown.address(), weak });
     Ok(())
+}
+
+/// Enters an object that is not entered. Gives what it replaces, to be dropped when the objects are not
+/// locked any more.
+fn put(
+    py: Python<'_>,
+    objects: &mut BTreeMap<CownPtr, Weak>,
+    cown: &Cown,
+    weak: &Weak,
+) -> Option<Weak> {
+    let address = cown.address();
+    let old = objects.insert(address, weak.clone_ref(py));
+    // In the same step, so that an object has this from the moment at which others find it, and once.
+    let known = cown.known().set(Known { address, weak: weak.clone_ref(py) });
+    assert!(known.is_ok(), "an object is entered once");
+    old
 }
 
 /// The object of a cown that comes from an extension, which is made if there is none.
@@ -68,7 +94,7 @@ pub(crate) fn object(
     let address = CownPtr::from(&cown);
     let mut fresh = None;
     loop {
-        let seen = objects().get(&address).map(|weak| weak.clone_ref(py));
+        let seen = objects(py).get(&address).map(|weak| weak.clone_ref(py));
         let alive = seen.as_ref().and_then(|weak| weak.bind(py).upgrade());
         if let Some(object) = alive {
             return Ok(object.cast_into::<Cown>()?.unbind());
@@ -78,7 +104,7 @@ pub(crate) fn object(
             None => Bound::new(py, Cown::of(cown.clone(), view))?,
         };
         let weak = PyWeakrefReference::new(object.as_any())?.unbind();
-        let mut objects = objects();
+        let mut objects = objects(py);
         let entered = objects.get(&address);
         let unchanged = match (entered, &seen) {
             (Some(entered), Some(seen)) => entered.is(seen),
@@ -86,10 +112,9 @@ pub(crate) fn object(
             (Some(_), None) => false,
         };
         if unchanged {
-            let old = objects.insert(address, weak.clone_ref(py));
+            let old = put(py, &mut objects, object.get(), &weak);
             drop(objects);
             drop(old);
-            let _ = object.get().known().set(Known { address, weak });
             return Ok(object.unbind());
         }
         // Another thread was faster: look at its object.
@@ -105,8 +130,8 @@ thread_local! {
 
 /// Called before a fork, so that the child does not find the objects locked by a thread that is not there.
 #[pyfunction]
-pub(crate) fn hold_objects() {
-    HELD.set(Some(objects()));
+pub(crate) fn hold_objects(py: Python<'_>) {
+    HELD.set(Some(objects(py)));
 }
 
 /// Called after a fork, in parent and child.
