@@ -108,8 +108,8 @@ static PyObject *add(PyObject *module, PyObject *arguments) {
         return NULL;
     }
     PyObject *result = NULL;
-    boc_cown *cowns[2] = {boc_python_cown(target), NULL};
-    if (cowns[0] != NULL && (cowns[1] = boc_python_cown(numbers)) != NULL) {
+    boc_cown *cowns[2] = {boc_python_cown_of(target, &histogram_view), NULL};
+    if (cowns[0] != NULL && (cowns[1] = boc_python_cown_of(numbers, NULL)) != NULL) {
         boc_request requests[] = {{cowns[0], BOC_WRITE}, {cowns[1], BOC_READ}};
         result = boc_python_when(requests, 2, add_body, NULL, NULL);
     }
@@ -142,7 +142,7 @@ static PyObject *increment(PyObject *module, PyObject *arguments) {
     if (!PyArg_ParseTuple(arguments, "O|n", &object, &times)) {
         return NULL;
     }
-    boc_cown *cown = boc_python_cown(object);
+    boc_cown *cown = boc_python_cown_of(object, NULL);
     if (cown == NULL) {
         return NULL;
     }

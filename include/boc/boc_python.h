@@ -30,6 +30,8 @@
  *   the exception set.
  * - The functions of this header itself are called on threads that are attached; where they fail, a Python
  *   exception is set.
+ * - As long as C has a reference to a cown of Python, weak ones included, the collector takes its value for
+ *   reachable.
  * - The package's workers are Python's to stop: boc_runtime_shutdown says BOC_NOT_ALLOWED.
  */
 #ifndef BOC_BOC_PYTHON_H
@@ -83,6 +85,7 @@ typedef struct boc_python_api {
     int (*set_value)(boc_body *body, size_t index, PyObject *value);
     PyObject *(*when)(const boc_request *requests, size_t count, boc_python_body_fn body, void *env,
                       boc_destroy_fn destroy_env);
+    boc_cown *(*cown_of)(PyObject *object, const boc_python_view *view);
 } boc_python_api;
 
 /* In C++17 one for all source files of the extension, since the functions of <boc/boc.hpp> are shared by them as
@@ -148,8 +151,17 @@ static inline int boc_python_import(void) {
 }
 
 /**
- * The cown of a Python object of type boc.Cown, for the caller to release. NULL with a TypeError set if it is
- * something else.
+ * The cown of a Python object of type boc.Cown whose value is of one kind, for the caller to release: one that
+ * was made by this extension and shown by `view`; or, if that is NULL, one with a value of Python. Anything else
+ * gives NULL with a TypeError set. So a body that is scheduled over it knows what it gets.
+ */
+static inline boc_cown *boc_python_cown_of(PyObject *object, const boc_python_view *view) {
+    return boc_python_in_use->cown_of(object, view);
+}
+
+/**
+ * The cown of any Python object of type boc.Cown, for the caller to release, whatever its value. NULL with a
+ * TypeError set if it is something else.
  */
 static inline boc_cown *boc_python_cown(PyObject *object) {
     return boc_python_in_use->cown(object);

@@ -8,6 +8,7 @@ use core::{
 #[cfg(feature = "std")]
 use crate::census;
 use crate::{
+    backoff::Backoff,
     burial,
     readers::Readers,
     slot::Status,
@@ -16,6 +17,9 @@ use crate::{
         Ordering::{AcqRel, Acquire, Relaxed, Release},
     },
 };
+
+/// In [`Header::weak`]; see [`Header::is_unshared`].
+const LOCKED: u32 = u32::MAX;
 
 /// What every cown has, whatever it holds. Behaviours know their cowns by this alone.
 #[repr(C, align(8))]
@@ -28,7 +32,7 @@ pub(crate) struct Header {
     /// may have left the queue.
     strong: AtomicU32,
     /// Weak references, and one for all the strong ones together. Zero as long as there has never
-    /// been a weak one.
+    /// been a weak one; [`LOCKED`] for the moment in which somebody looks whether there is none.
     weak: AtomicU32,
     vtable: &'static VTable,
 }
@@ -105,6 +109,27 @@ impl Header {
         self.strong.load(Acquire) == count && self.weak.load(Relaxed) == 0
     }
 
+    /// Whether the caller's reference is the only one, and no weak one could become another. If so, all use of
+    /// the cown by others happened before.
+    ///
+    /// Unlike [`Header::is_only_reference`] it also finds that weak references are gone again.
+    pub(crate) fn is_unshared(&self) -> bool {
+        // Acquire: pairs with the Release of a weak reference that was given up.
+        match self.weak.compare_exchange(1, LOCKED, Acquire, Relaxed) {
+            Ok(_) => {
+                // There is no weak reference, and as long as this is locked none is made. So if the caller's
+                // strong one is the only one, there is nobody left who could make another of either kind.
+                // Acquire: pairs with the Release of those who gave theirs up before.
+                let alone = self.strong.load(Acquire) == 1;
+                // Release: pairs with the Acquire in `retain_weak`.
+                self.weak.store(1, Release);
+                alone
+            }
+            Err(0) => self.is_only_reference(1),
+            Err(_) => false,
+        }
+    }
+
     /// Ends the value, and gives up the weak reference that the strong ones had together.
     ///
     /// # Safety
@@ -134,11 +159,17 @@ impl Header {
 
     /// Adds a weak reference. The caller has a strong one, or a weak one, that outlives the call.
     pub(crate) fn retain_weak(&self) {
-        let add = |weak: u32| Some(if weak == 0 { 2 } else { weak + 1 });
-        // Relaxed: as for `retain`.
-        let before = self.weak.fetch_update(Relaxed, Relaxed, add);
-        if before.is_ok_and(|before| before > i32::MAX as u32) {
-            too_many_references();
+        let add = |weak: u32| match weak {
+            LOCKED => None,
+            0 => Some(2),
+            weak if weak > i32::MAX as u32 => too_many_references(),
+            weak => Some(weak + 1),
+        };
+        let mut backoff = Backoff::new();
+        // Acquire: pairs with `is_unshared`, which this comes after if it finds it over. Relaxed otherwise: as
+        // for `retain`.
+        while self.weak.fetch_update(Acquire, Relaxed, add).is_err() {
+            backoff.snooze();
         }
     }
 
@@ -173,11 +204,6 @@ impl Header {
     /// What the cown is allocated as.
     pub(crate) fn vtable(&self) -> &'static VTable {
         self.vtable
-    }
-
-    /// The number of strong references at this moment.
-    pub(crate) fn references(&self) -> usize {
-        self.strong.load(Relaxed) as usize
     }
 }
 

@@ -53,11 +53,11 @@ pub fn value_ptr<T>(cown: &Cown<T>) -> *mut T {
     cown.value_ptr()
 }
 
-/// How many references to the cown exist: handles, and one or two more while behaviours hold the cown
-/// or wait for it.
-pub fn references<T>(cown: &Cown<T>) -> usize {
+/// Whether this handle is the only reference to the cown: nobody holds it or waits for it, and there is no
+/// weak reference that could become another one. If so, all use of it by others happened before.
+pub fn is_unshared<T>(cown: &Cown<T>) -> bool {
     // SAFETY: `cown` is alive.
-    unsafe { cown.header().as_ref() }.references()
+    unsafe { cown.header().as_ref() }.is_unshared()
 }
 
 /// A cown in a request, and what the behaviour wants to do with it.

@@ -137,6 +137,19 @@ impl Cown {
         unsafe { self.address().to_owned() }
     }
 
+    /// Whether the value is an object of Python.
+    pub(crate) fn is_python(&self) -> bool {
+        self.body().is_some()
+    }
+
+    /// How the extension shows the value that has made the cown.
+    pub(crate) fn view(&self) -> Option<&'static View> {
+        match &self.body {
+            Kind::Native(native) => native.view(),
+            Kind::Plain(_) | Kind::Result { .. } => None,
+        }
+    }
+
     pub(crate) fn known(&self) -> &OnceLock<Known> {
         &self.known
     }
@@ -190,7 +203,7 @@ impl Cown {
     /// The contents, if nobody else has a reference to the cown; see the module's documentation.
     fn contents_if_sole_owner(&self) -> Option<*mut Contents> {
         let body = self.body()?;
-        (raw::references(body) == 1).then(|| raw::value_ptr(body))
+        raw::is_unshared(body).then(|| raw::value_ptr(body))
     }
 
     fn take_place(&self) -> Claim {

@@ -172,6 +172,18 @@ static PyObject *handle(PyObject *module, PyObject *object) {
     return cown == NULL ? NULL : PyCapsule_New(cown, "cown", release_cown);
 }
 
+static PyObject *handle_of(PyObject *module, PyObject *arguments) {
+    UNUSED(module);
+    PyObject *object;
+    const char *name = "none";
+    const boc_python_view *view;
+    if (!PyArg_ParseTuple(arguments, "O|s", &object, &name) || view_named(name, &view) < 0) {
+        return NULL;
+    }
+    boc_cown *cown = boc_python_cown_of(object, view);
+    return cown == NULL ? NULL : PyCapsule_New(cown, "cown", release_cown);
+}
+
 static PyObject *object(PyObject *module, PyObject *arguments) {
     UNUSED(module);
     PyObject *capsule;
@@ -682,6 +694,7 @@ static PyObject *raise_for(PyObject *module, PyObject *status) {
 static PyMethodDef methods[] = {
     {"number", number_handle, METH_O, "A handle to a new cown of C with a number."},
     {"handle", handle, METH_O, "boc_python_cown"},
+    {"handle_of", handle_of, METH_VARARGS, "boc_python_cown_of(object, view=\"none\")"},
     {"object", object, METH_VARARGS, "boc_python_object(handle, view=\"none\")"},
     {"python_cown", python_cown, METH_VARARGS, "boc_python_new_cown"},
     {"same", same, METH_VARARGS, "boc_cown_same"},

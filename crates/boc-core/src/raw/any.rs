@@ -194,7 +194,10 @@ impl fmt::Debug for AnyWeakCown {
 #[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
-    use crate::{Pump, raw::ResultCown};
+    use crate::{
+        Pump,
+        raw::{ResultCown, is_unshared},
+    };
     use alloc::string::String;
 
     #[test]
@@ -218,14 +221,19 @@ mod tests {
     #[test]
     fn a_reference_survives_as_an_address() {
         let cown = Cown::new(5);
+        assert!(is_unshared(&cown));
+        drop(AnyCown::from(cown.clone()).downgrade());
+        assert!(is_unshared(&cown), "the weak one is gone");
         let raw = AnyCown::from(cown.clone()).into_raw();
-        assert_eq!(crate::raw::references(&cown), 2);
+        assert!(!is_unshared(&cown));
         // SAFETY: both came from `into_raw`, and each is used once.
         unsafe {
             let weak = AnyCown::from_raw(raw).downgrade().into_raw();
-            assert_eq!(crate::raw::references(&cown), 1);
+            assert!(!is_unshared(&cown), "the weak one could become another one");
             let weak = AnyWeakCown::from_raw(weak);
             assert!(weak.upgrade().is_some());
+            drop(weak.clone());
+            assert!(!is_unshared(&cown));
             drop(cown);
             // Looking for what is gone takes nothing away, however often.
             for _ in 0..3 {

@@ -45,6 +45,7 @@ struct Api {
         *mut c_void,
         boc_destroy_fn,
     ) -> *mut PyObject,
+    cown_of: unsafe extern "C" fn(*mut PyObject, *const View) -> *mut boc_cown,
 }
 
 // SAFETY: it is never changed, and what it points to are functions.
@@ -59,6 +60,7 @@ static API: Api = Api {
     new_cown,
     set_value,
     when,
+    cown_of,
 };
 
 /// `boc_python_body_fn`: like that of a behaviour of C, but with a result of Python.
@@ -118,6 +120,28 @@ unsafe extern "C" fn cown(object: *mut PyObject) -> *mut boc_cown {
         };
         objects::enter(object)?;
         Ok(binding::give(object.get().share()))
+    })
+}
+
+unsafe extern "C" fn cown_of(object: *mut PyObject, view: *const View) -> *mut boc_cown {
+    entered(ptr::null_mut(), |py| {
+        // SAFETY: as above.
+        let given = unsafe { given(py, object) }?;
+        if let Ok(cown) = given.cast::<Cown>() {
+            let cown = cown.get();
+            let (wanted, is_it) = if view.is_null() {
+                ("a value of Python", cown.is_python())
+            } else {
+                ("a value of this extension", cown.view().is_some_and(|known| ptr::eq(known, view)))
+            };
+            if !is_it {
+                return Err(PyTypeError::new_err(format!("expected a boc.Cown with {wanted}")));
+            }
+        }
+        // What is no cown is refused there.
+        // SAFETY: as above.
+        let cown = unsafe { self::cown(object) };
+        if cown.is_null() { Err(PyErr::fetch(py)) } else { Ok(cown) }
     })
 }
 

@@ -42,6 +42,10 @@ impl Native {
         &self.cown
     }
 
+    pub(crate) fn view(&self) -> Option<&'static View> {
+        self.view
+    }
+
     /// # Safety
     ///
     /// The calling thread holds the cown.
