@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar, final
 from typing_extensions import CapsuleType, disjoint_base
 
 __all__ = [
+    "_C_API",
     "Cown",
     "Pool",
     "Raised",
