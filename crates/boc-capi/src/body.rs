@@ -175,7 +175,8 @@ pub unsafe extern "C" fn boc_body_set_result(
     border(|| {
         let value = Owned::new(value, destroy_value);
         // SAFETY: as above.
-        unsafe { self::body(body) }?.outcome.succeed(value);
+        let old = unsafe { self::body(body) }?.outcome.succeed(value);
+        drop(old);
         Ok(())
     })
 }
@@ -189,7 +190,8 @@ pub unsafe extern "C" fn boc_body_fail(body: *mut boc_body, message: *const c_ch
     border(|| {
         // SAFETY: as above.
         let (body, message) = unsafe { (self::body(body)?, border::text(message, "message")?) };
-        body.outcome.fail(message.to_owned());
+        let old = body.outcome.fail(message.to_owned());
+        drop(old);
         Ok(())
     })
 }

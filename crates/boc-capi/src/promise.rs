@@ -72,7 +72,7 @@ pub unsafe extern "C" fn boc_promise_fulfil(
         let value = Owned::new(value, destroy_value);
         // SAFETY: as above.
         settle(*unsafe { handle::take::<Box<_>>(promise, "promise") }?, |outcome| {
-            outcome.succeed(value)
+            outcome.succeed(value);
         })
     })
 }
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn boc_promise_fail(
         let message = unsafe { border::text(message, "message") }?.to_owned();
         // SAFETY: as above.
         settle(*unsafe { handle::take::<Box<_>>(promise, "promise") }?, |outcome| {
-            outcome.fail(message)
+            outcome.fail(message);
         })
     })
 }

@@ -61,7 +61,7 @@ pub unsafe extern "C" fn boc_scope_new(
         let (out, inner) = unsafe { (Out::new(scope, "scope")?, executor::resolve(executor)?) };
         let (promise, ended) = Promise::new(Value::pending());
         let counting = Counting::new(&inner, move || {
-            promise.fulfil(|value| value.succeed(Owned::nothing()));
+            promise.fulfil(|value| drop(value.succeed(Owned::nothing())));
         });
         // SAFETY: the scope keeps it.
         let executor = unsafe { lend_executor(counting.executor()) };

@@ -48,19 +48,20 @@ impl Value {
         self.held.is_none() && matches!(self.ended, Ended::NotYet)
     }
 
-    pub(crate) fn succeed(&mut self, owned: Owned) {
-        self.end(Ended::WithValue, Some(owned));
+    /// The behaviour leaves this. Gives what it left before, which the caller drops when it does not use
+    /// `self` any more: the function that destroys it may come here again.
+    pub(crate) fn succeed(&mut self, owned: Owned) -> Option<Owned> {
+        self.end(Ended::WithValue, Some(owned))
     }
 
-    pub(crate) fn fail(&mut self, message: CString) {
-        self.end(Ended::Failed(message), None);
+    /// The behaviour has failed. Gives what it left before, as [`Value::succeed`] does.
+    pub(crate) fn fail(&mut self, message: CString) -> Option<Owned> {
+        self.end(Ended::Failed(message), None)
     }
 
-    fn end(&mut self, ended: Ended, held: Option<Owned>) {
+    fn end(&mut self, ended: Ended, held: Option<Owned>) -> Option<Owned> {
         self.ended = ended;
-        // Destroyed last: the function that does that may come here again.
-        let old = std::mem::replace(&mut self.held, held);
-        drop(old);
+        std::mem::replace(&mut self.held, held)
     }
 
     /// Whoever had to know how the behaviour ended does.

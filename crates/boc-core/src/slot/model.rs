@@ -184,7 +184,7 @@ fn run(
         for cown in &*cowns {
             assert!(cown.header.tail.load(Relaxed).is_null());
             assert!(cown.header.readers.is_quiet());
-            assert_eq!(cown.header.references(), 1);
+            assert!(cown.header.is_only_reference(1));
         }
         // SAFETY: all threads have ended.
         let log = |cown: &Cown| cown.log.with(|log| unsafe { (*log).clone() });
