@@ -175,7 +175,7 @@ pub(crate) const fn promise_offset<S>() -> usize {
 
 impl<P: Part, F: Work<P::State>> Frame<P, F> {
     const VTABLE: VTable = VTable {
-        slots: Self::layout(0).1,
+        slots: Self::SLOTS,
         promise: match P::PROMISE {
             Some((promise, result)) => {
                 let part = offset_of!(Self, part);
@@ -195,13 +195,22 @@ impl<P: Part, F: Work<P::State>> Frame<P, F> {
         is_result: true,
     };
 
-    /// Layout of a behaviour with `slots` slots, and where they start.
-    const fn layout(slots: usize) -> (Layout, usize) {
-        let Ok(array) = Layout::array::<Slot>(slots) else { panic!("too many cowns") };
-        let Ok((layout, offset)) = Layout::new::<Self>().extend(array) else {
-            panic!("too many cowns")
+    /// Where the slots start.
+    const SLOTS: usize = size_of::<Self>().next_multiple_of(align_of::<Slot>());
+
+    /// The layout of a behaviour with so many slots, which are [`Behaviour::MAX_SLOTS`] at the most.
+    #[inline]
+    const fn layout(slots: usize) -> Layout {
+        let align = if align_of::<Self>() > align_of::<Slot>() {
+            align_of::<Self>()
+        } else {
+            align_of::<Slot>()
         };
-        (layout.pad_to_align(), offset)
+        // So many slots do not overflow it.
+        match Layout::from_size_align(Self::SLOTS + slots * size_of::<Slot>(), align) {
+            Ok(layout) => layout,
+            Err(_) => panic!("too many cowns"),
+        }
     }
 
     /// # Safety
@@ -293,7 +302,7 @@ impl<P: Part, F: Work<P::State>> Frame<P, F> {
                 Behaviour::slots(behaviour).drop_in_place();
                 behaviour.drop_in_place();
             }
-            dealloc(behaviour.cast().as_ptr(), Self::layout(slots).0);
+            dealloc(behaviour.cast().as_ptr(), Self::layout(slots));
         }
     }
 }
@@ -317,7 +326,7 @@ impl Behaviour {
         P: Part,
         F: Work<P::State>,
     {
-        let (layout, offset) = Frame::<P, F>::layout(count);
+        let layout = Frame::<P, F>::layout(count);
         // SAFETY: the layout is not empty.
         let Some(memory) = NonNull::new(unsafe { alloc(layout) }) else {
             handle_alloc_error(layout)
@@ -336,7 +345,7 @@ impl Behaviour {
             });
             P::write(&raw mut (*frame).part, state, const { &Frame::<P, F>::RESULT });
             (&raw mut (*frame).work).write(UnsafeCell::new(ManuallyDrop::new(work)));
-            let next = memory.byte_add(offset).cast::<Slot>();
+            let next = memory.byte_add(Frame::<P, F>::SLOTS).cast::<Slot>();
             let mut slots = SlotWriter { behaviour, next, end: next.add(count) };
             fill(&mut slots);
             assert!(slots.next == slots.end, "a request names as many cowns as it counts");
