@@ -43,8 +43,8 @@ headers: ## write what is generated of the C ABI: include/boc, symbols.txt
 PREFIX = /usr/local
 LIBDIR = lib
 
-install: ## build libboc and install it: PREFIX=/usr/local LIBDIR=lib DESTDIR=
-	@scripts/install --prefix "$(PREFIX)" --libdir "$(LIBDIR)" --destdir "$(DESTDIR)"
+install: ## build libboc and install it: PREFIX=/usr/local LIBDIR=lib DESTDIR= DEBUG=
+	@scripts/install --prefix "$(PREFIX)" --libdir "$(LIBDIR)" --destdir "$(DESTDIR)" $(if $(DEBUG),--debug)
 
 uninstall: ## remove it again: PREFIX=/usr/local DESTDIR=
 	@scripts/uninstall --prefix "$(PREFIX)" --destdir "$(DESTDIR)"

@@ -1,6 +1,7 @@
 """Behaviours of Python and of C over each other's cowns, in one order; and what each costs.
 
-Build the extension before: `pip install .` in this folder.
+Build the extension before: `pip install --no-build-isolation --no-deps .` in this folder, where boc and
+setuptools are installed.
 """
 
 from __future__ import annotations

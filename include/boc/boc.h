@@ -412,7 +412,8 @@ const char *boc_version(void);
  * What went wrong in the last call on this thread that did not return `BOC_OK`: a sentence that names
  * what was wrong and what to do. Never NULL, and empty if there was no such call.
  *
- * It belongs to the library, and lives until the next call on this thread that does not return `BOC_OK`.
+ * It belongs to the library. The next call on this thread that does not return `BOC_OK` writes its message to
+ * the same place, which is there as long as the thread.
  */
 const char *boc_last_error(void);
 
@@ -709,7 +710,7 @@ boc_status boc_batch_release(struct boc_batch *batch);
 
 /**
  * Makes a promise, and a handle to what it is going to be fulfilled with. Both are the caller's to
- * release; behaviours over the result wait for the promise.
+ * release; behaviours over the result wait for the promise, and their runtime does not end before.
  */
 boc_status boc_promise_new(struct boc_promise **promise, struct boc_result **result);
 
@@ -833,9 +834,11 @@ boc_status boc_pump_new(size_t lanes,
                         struct boc_pump **pump);
 
 /**
- * The executor of a lane, to schedule on. Lent as long as the pump exists. NULL if there is none.
+ * The executor of a lane, to schedule on. Lent as long as the pump exists. NULL if there is none: as
+ * executor that means another one, so look at it.
  */
-const struct boc_executor *boc_pump_executor(const struct boc_pump *pump, size_t lane);
+const struct boc_executor *boc_pump_executor(const struct boc_pump *pump,
+                                             size_t lane);
 
 /**
  * Runs behaviours that are ready, on the calling thread, with those that become ready meanwhile. Not
@@ -881,7 +884,8 @@ struct boc_runtime *boc_runtime_clone(const struct boc_runtime *runtime);
 /**
  * Gives up a reference to a runtime. With the last one, a runtime of `boc_runtime_new` ends as by
  * `boc_runtime_shutdown`, and the call waits for that; inside of a behaviour, and on a thread that is a
- * worker, it does not wait. NULL is allowed.
+ * worker, it does not wait. A limit to the wait has only `boc_runtime_shutdown`, before this. NULL is
+ * allowed.
  */
 boc_status boc_runtime_release(struct boc_runtime *runtime);
 
@@ -902,7 +906,10 @@ boc_status boc_runtime_quiesce(const struct boc_runtime *runtime,
 /**
  * Ends a runtime after all its behaviours have ended; these may go on scheduling others. What is
  * scheduled from elsewhere from now on is refused. Waits for the end, for `timeout_ns` nanoseconds at the
- * most; if that runs out, the runtime ends later, and this can be called again to go on waiting.
+ * most; if that runs out, the runtime ends later, and this can be called again to go on waiting. Where no
+ * thread is a worker at this moment (BOC_FOREIGN_THREADS), what has not run is cancelled.
+ *
+ * A runtime does not end while one of its behaviours waits for a promise, or for a cown that others hold.
  *
  * @return BOC_OK, also if it has ended before; BOC_TIMED_OUT; BOC_INSIDE_BEHAVIOUR, after which nothing
  *   has changed; BOC_NOT_ALLOWED if the runtime belongs to the program that this code was loaded into;

@@ -214,7 +214,8 @@ template <class T> using bare = std::remove_cv_t<std::remove_reference_t<T>>;
 
 /// A handle to a cown: a T that only the behaviour which holds the cown can reach.
 ///
-/// Copying gives another handle to the same cown; the T is destroyed with the last handle, after the
+/// Copying gives another handle to the same cown, so a vector that is filled with copies of one has one cown.
+/// The T is destroyed with the last handle, after the
 /// behaviours that wait for the cown, possibly on a thread of the library. If behaviours read it, several
 /// threads may use the T at the same time, as const.
 template <class T>
@@ -308,7 +309,7 @@ private:
 
 template <class T> weak_cown(cown<T>) -> weak_cown<T>;
 
-/// How many cowns there are in this process, outcomes included: for finding leaks. Exact while no other
+/// How many cowns there are in this process, results not included: for finding leaks. Exact while no other
 /// thread makes or releases any.
 inline std::uint64_t live_cowns() noexcept { return boc_live_cowns(); }
 

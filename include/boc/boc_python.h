@@ -23,7 +23,9 @@
  *   executors, such as a runtime of one's own, and functions that destroy something, may run on threads
  *   that are not attached: they attach by PyGILState_Ensure before they touch Python.
  * - In a body the value of a cown of Python is a borrowed PyObject *, never NULL. What is put in its place is
- *   put there by boc_python_set_value.
+ *   put there by boc_python_set_value. The result of a behaviour of Python that has failed holds the exception,
+ *   and boc_body_outcome says BOC_FAILED.
+ * - What boc.h says goes to the standard error goes to the logger "boc".
  * - A body of boc_when that leaves a Python exception set has failed with that as message. The bodies of
  *   boc_python_when raise exceptions as Python's do.
  * - Functions that wait let other threads run Python meanwhile, and answer Ctrl-C by BOC_INTERRUPTED with
@@ -170,7 +172,8 @@ static inline boc_cown *boc_python_cown(PyObject *object) {
 /**
  * The Python object for a cown: a new reference. There is one for each cown at a time, so it is the same one
  * as before while anybody has that. `view` (may be NULL) counts where the cown was made by C and has no object
- * yet. A result's cown can be given, too. NULL with an exception set.
+ * yet. The cown of a boc_result can be given, too, and scheduled over; but its result() says that it is none:
+ * results that Python can wait for come from boc_python_when. NULL with an exception set.
  */
 static inline PyObject *boc_python_object(const boc_cown *cown, const boc_python_view *view) {
     return boc_python_in_use->object(cown, view);
@@ -203,14 +206,16 @@ static inline PyObject *boc_python_when(const boc_request *requests, size_t coun
 
 /**
  * Sets a Python exception for a status that is not BOC_OK, with the message of boc_last_error(): TimeoutError
- * for BOC_TIMED_OUT, ValueError for what an argument cannot be, RuntimeError otherwise; what is set already
+ * for BOC_TIMED_OUT, ValueError for what an argument cannot be, TypeError for a cown that is named twice,
+ * RuntimeError otherwise; what is set already
  * stays. Returns NULL, to be returned.
  */
 static inline PyObject *boc_python_error(boc_status status) {
     if (!PyErr_Occurred()) {
-        PyErr_SetString(status == BOC_TIMED_OUT                                             ? PyExc_TimeoutError
-                        : status == BOC_INVALID_ARGUMENT || status == BOC_DUPLICATE_COWN ? PyExc_ValueError
-                                                                                            : PyExc_RuntimeError,
+        PyErr_SetString(status == BOC_TIMED_OUT          ? PyExc_TimeoutError
+                        : status == BOC_INVALID_ARGUMENT ? PyExc_ValueError
+                        : status == BOC_DUPLICATE_COWN   ? PyExc_TypeError
+                                                         : PyExc_RuntimeError,
                         boc_last_error());
     }
     return NULL;

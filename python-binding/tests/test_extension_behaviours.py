@@ -141,7 +141,7 @@ def test_what_cannot_be_requested(probe, nothing_left, case: str) -> None:
     with pytest.raises(kind, match=message):
         probe.python_when(watched(nothing_left, lambda *_: None), cowns, modes)
     # In C it is a status.
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(kind, match=message):
         probe.when(watched(nothing_left, lambda *_: None), cowns, modes)
     # The cown is free.
     assert when(known["a"])(lambda cown: cown.value).result() == 1
@@ -242,6 +242,33 @@ def test_an_exception_that_a_body_of_c_leaves_is_its_failure(probe, nothing_left
         probe.take(result)
     assert (probe.last_status(), probe.status(result)) == ("BOC_FAILED", "BOC_FAILED")
     assert probe.error(result) == f"LookupError: {message}".replace("\0", "")
+
+
+def test_a_body_of_c_finds_how_behaviours_of_python_ended(probe) -> None:
+    @when()
+    def good():
+        return 1
+
+    @when()
+    def failed():
+        raise KeyError("k")
+
+    def look(*values):
+        return [probe.outcome(index) for index in range(len(values))], values[2]
+
+    outcomes, exception = probe.python_when(look, [Cown(1), good, failed]).result()
+    assert [status for status, _ in outcomes] == ["BOC_OK", "BOC_OK", "BOC_FAILED"]
+    assert outcomes[0][1] is outcomes[1][1] is None and "exception" in outcomes[2][1]
+    assert isinstance(exception, KeyError)
+    with pytest.raises(KeyError):
+        failed.result()
+
+
+def test_a_failure_of_c_that_nobody_looks_at_is_logged(probe, caplog) -> None:
+    probe.when(lambda: probe.fail("as planned"), [])
+    quiesce()
+    (record,) = [record for record in caplog.records if "as planned" in record.message]
+    assert record.name == "boc" and record.levelname == "ERROR"
 
 
 def test_the_worker_goes_on_after_an_exception_that_was_left(probe) -> None:

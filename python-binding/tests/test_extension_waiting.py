@@ -86,12 +86,12 @@ def test_ctrl_c_that_nobody_catches_ends_the_program(extension_program) -> None:
 # Statuses as exceptions.
 
 # BOC_INVALID_ARGUMENT, BOC_DUPLICATE_COWN, BOC_TIMED_OUT.
-KINDS = {1: ValueError, 3: ValueError, 4: TimeoutError}
+KINDS = {1: ValueError, 3: TypeError, 4: TimeoutError}
 
 
 @pytest.mark.parametrize("status", range(1, 18))
 def test_each_status_has_its_exception(probe, status: int) -> None:
-    with pytest.raises((ValueError, RuntimeError, TimeoutError)) as caught:
+    with pytest.raises((ValueError, TypeError, RuntimeError, TimeoutError)) as caught:
         probe.raise_for(status)
     assert caught.type is KINDS.get(status, RuntimeError)
 

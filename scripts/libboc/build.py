@@ -35,8 +35,8 @@ class Library:
         return {1: 4, 2: 8}[self.shared.read_bytes()[4]]
 
 
-def build() -> Library:
-    """Builds the library in release; raises SetupError."""
+def build(*, debug: bool = False) -> Library:
+    """Builds the library, in release if nothing else is asked for; raises SetupError."""
     check_tools()
     if sys.platform in ("darwin", "win32", "cygwin"):
         raise SetupError(f"libboc is installed where libraries are ELF files, not on {sys.platform}")
@@ -44,7 +44,8 @@ def build() -> Library:
     number = version()
     done = subprocess.run(
         [
-            *("cargo", "rustc", "--release", "--package", "boc-capi", "--lib"),
+            *("cargo", "rustc", "--package", "boc-capi", "--lib"),
+            *([] if debug else ["--release"]),
             # Without the rlib, beside which Cargo does not optimise the library as a whole.
             "--crate-type=cdylib,staticlib",
             *("--message-format=json", "--", "--print=native-static-libs"),

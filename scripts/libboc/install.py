@@ -18,11 +18,14 @@ def main(arguments: list[str]) -> None:
     parser.add_argument(
         "--libdir", default="lib", help="the folder of libraries, below the prefix (%(default)s)"
     )
+    parser.add_argument(
+        "--debug", action="store_true", help="the build that notices handles that were released"
+    )
     options = parser.parse_args(arguments)
     prefix = Prefix(options.prefix, options.destdir)
     libdir = below(prefix, options.libdir)
     prefix.check_writable()
-    library = build()
+    library = build(debug=options.debug)
     try:
         prefix.fill(layout(library, libdir))
     except (OSError, subprocess.CalledProcessError) as error:

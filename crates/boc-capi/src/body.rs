@@ -2,7 +2,7 @@
 
 use boc_core::raw::{CownPtr, Held, Mode};
 use std::{
-    ffi::{CString, c_char, c_void},
+    ffi::{CStr, CString, c_char, c_void},
     ptr,
 };
 
@@ -262,7 +262,21 @@ pub unsafe extern "C" fn boc_body_outcome(
     let told = border(|| {
         // SAFETY: as above.
         unsafe {
-            let (value, _) = self::body(body)?.value(index)?;
+            let body = self::body(body)?;
+            let cown = body.held.get(index).ok_or_else(|| beyond(index, body.held.len()))?.cown;
+            if !cown.holds::<Value>() {
+                outcome = host::current().outcome(cown);
+                let why = match outcome {
+                    BOC_OK => None,
+                    BOC_CANCELLED => Some(c"the behaviour was cancelled before it started"),
+                    _ => Some(c"the behaviour raised an exception, which is the value"),
+                };
+                if let Some(out) = Out::optional(message) {
+                    out.put(why.map_or(ptr::null(), CStr::as_ptr));
+                }
+                return Ok(());
+            }
+            let (value, _) = body.value(index)?;
             let ended = Value::look(value);
             outcome = match ended.status() {
                 BOC_OK if (*value).held.is_none() => BOC_TAKEN,

@@ -5,7 +5,13 @@ use std::{
     io::{self, Write},
 };
 
-/// Writes a line to the standard error. Unlike `eprintln` it does not panic where that is closed or full.
+use crate::host;
+
+/// Has the host tell its user, or writes a line to the standard error. Unlike `eprintln` that does not panic
+/// where it is closed or full.
 pub(crate) fn complain(message: Arguments<'_>) {
-    let _ = writeln!(io::stderr(), "boc: {message}");
+    let told = host::containing().is_some_and(|host| host.complain(&message.to_string()));
+    if !told {
+        let _ = writeln!(io::stderr(), "boc: {message}");
+    }
 }

@@ -236,8 +236,10 @@ mod table {
         // Under one lock, so that of two that release it at the same time one is told.
         let mut table = table();
         let entry = table.get(&handle.addr()).copied();
-        let entry = checked(entry, |found| found == kind, kind, name)?;
-        if entry.lent {
+        let is_it = |found: Kind| found == kind || (found == Kind::Result && kind == Kind::Cown);
+        let entry = checked(entry, is_it, kind, name)?;
+        // The cown of a result is lent by the result.
+        if entry.lent || entry.kind != kind {
             let message = format!("`{name}` was only lent, so it is not yours to release");
             return Err(Error::new(BOC_NOT_ALLOWED, message));
         }

@@ -13,7 +13,7 @@ use crate::{
     executor::refused,
     status::{
         Error,
-        boc_status::{BOC_INTERRUPTED, BOC_NO_THREAD, BOC_TIMED_OUT},
+        boc_status::{self, BOC_INTERRUPTED, BOC_NO_THREAD, BOC_OK, BOC_TIMED_OUT},
     },
 };
 
@@ -46,6 +46,17 @@ pub trait Host: Sync {
 
     /// Why a body that has just returned has failed, if the program has a way of its own to say so.
     fn failure(&self) -> Option<CString>;
+
+    /// How the behaviour ended whose result is a cown that was not made by C: `BOC_OK` if it has a value, or is
+    /// no result.
+    ///
+    /// # Safety
+    ///
+    /// The running behaviour holds the cown.
+    unsafe fn outcome(&self, cown: CownPtr) -> boc_status;
+
+    /// Tells the user of an error that nobody can be told otherwise. Says whether that was possible.
+    fn complain(&self, message: &str) -> bool;
 
     /// What the body of a behaviour of C gets for a cown that was not made by C.
     ///
@@ -136,6 +147,14 @@ impl Host for Alone {
 
     fn failure(&self) -> Option<CString> {
         None
+    }
+
+    unsafe fn outcome(&self, _: CownPtr) -> boc_status {
+        BOC_OK
+    }
+
+    fn complain(&self, _: &str) -> bool {
+        false
     }
 
     unsafe fn view(&self, cown: CownPtr) -> *mut c_void {

@@ -41,7 +41,7 @@ unsafe impl Handle for Box<Promise<Value>> {
 }
 
 /// Makes a promise, and a handle to what it is going to be fulfilled with. Both are the caller's to
-/// release; behaviours over the result wait for the promise.
+/// release; behaviours over the result wait for the promise, and their runtime does not end before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_promise_new(
     promise: *mut *mut boc_promise,

@@ -104,7 +104,8 @@ pub unsafe extern "C" fn boc_pump_new(
     })
 }
 
-/// The executor of a lane, to schedule on. Lent as long as the pump exists. NULL if there is none.
+/// The executor of a lane, to schedule on. Lent as long as the pump exists. NULL if there is none: as
+/// executor that means another one, so look at it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_pump_executor(
     pump: *const boc_pump,
@@ -138,7 +139,7 @@ pub unsafe extern "C" fn boc_pump_run(
         let (lanes, out) = unsafe {
             (Arc::clone(&*handle::borrow::<Arc<Lanes>>(pump, "pump")?), Out::optional(count))
         };
-        refuse_inside("boc_pump_run")?;
+        refuse_inside("pumping", "let the loop do it when the behaviour has returned")?;
         let ran = (0..limit).take_while(|_| lanes.pump.run_one()).count();
         out.into_iter().for_each(|out| out.put(ran));
         Ok(())

@@ -44,9 +44,9 @@ pub(crate) unsafe fn checked<'a>(
     }
     // SAFETY: passed on to the caller.
     let requests = unsafe { border::array(requests, count, "requests") }?;
-    for request in requests {
+    for (index, request) in requests.iter().enumerate() {
         // SAFETY: passed on to the caller.
-        unsafe { access(request) }?;
+        unsafe { access(request) }.map_err(|error| at(index, error))?;
     }
     Ok(requests)
 }
@@ -73,8 +73,13 @@ unsafe fn access(request: &boc_request) -> Result<Access, Error> {
         mode => return Err(unknown_mode(mode)),
     };
     // SAFETY: passed on to the caller.
-    let cown = unsafe { handle::borrow::<AnyCown>(request.cown, "requests[].cown") }?;
+    let cown = unsafe { handle::borrow::<AnyCown>(request.cown, "cown") }?;
     Ok(Access { cown: CownPtr::from(&*cown), mode })
+}
+
+#[cold]
+fn at(index: usize, error: Error) -> Error {
+    Error::new(error.status(), format!("request {index}, counted from 0: {}", error.message()))
 }
 
 #[cold]

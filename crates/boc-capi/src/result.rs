@@ -72,25 +72,26 @@ fn wait(result: &ResultCown<Value>, deadline: host::Deadline) -> Result<(), Erro
     if result.is_finished() {
         return Ok(());
     }
-    refuse_inside("boc_result_wait")?;
+    refuse_inside("waiting for a result", OVER_THE_RESULT)?;
     let signal = Arc::new(Signal::new());
     let set = Arc::clone(&signal);
     result.on_finished(move || set.set());
     host::wait(deadline, "the behaviour has not ended in time", &|until| signal.wait(until))
 }
 
-pub(crate) fn refuse_inside(what: &str) -> Result<(), Error> {
+/// # Errors
+///
+/// Inside of a behaviour, where `what` cannot be done; `instead` is what can be.
+pub(crate) fn refuse_inside(what: &str, instead: &str) -> Result<(), Error> {
     if boc_core::inside_behaviour() {
-        return Err(Error::new(
-            BOC_INSIDE_BEHAVIOUR,
-            format!(
-                "{what} inside of a behaviour could wait for ever: schedule what comes next over the \
-                 result, `boc_result_cown`"
-            ),
-        ));
+        let message = format!("{what} inside of a behaviour could wait for ever: {instead}");
+        return Err(Error::new(BOC_INSIDE_BEHAVIOUR, message));
     }
     Ok(())
 }
+
+/// What to do instead of waiting for a result.
+const OVER_THE_RESULT: &str = "schedule what comes next over the result";
 
 /// How the behaviour ended: BOC_PENDING if it has not; BOC_OK if it left a value, which may have been
 /// taken since; BOC_FAILED, BOC_CANCELLED or BOC_BROKEN. Does not wait. What it says of the behaviour is no
@@ -144,7 +145,7 @@ pub unsafe extern "C" fn boc_result_take(
         let (result, out) = unsafe {
             (handle::borrow::<ResultCown<Value>>(result, "result")?, Out::new(value, "value")?)
         };
-        refuse_inside("boc_result_take")?;
+        refuse_inside("taking a result", OVER_THE_RESULT)?;
         let deadline = host::Deadline::after(timeout_ns);
         wait(&result, deadline)?;
         // SAFETY: `result` keeps the cown alive.

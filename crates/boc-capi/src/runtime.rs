@@ -267,7 +267,8 @@ pub unsafe extern "C" fn boc_runtime_clone(runtime: *const boc_runtime) -> *mut 
 
 /// Gives up a reference to a runtime. With the last one, a runtime of `boc_runtime_new` ends as by
 /// `boc_runtime_shutdown`, and the call waits for that; inside of a behaviour, and on a thread that is a
-/// worker, it does not wait. NULL is allowed.
+/// worker, it does not wait. A limit to the wait has only `boc_runtime_shutdown`, before this. NULL is
+/// allowed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn boc_runtime_release(runtime: *mut boc_runtime) -> boc_status {
     border(|| {
@@ -328,7 +329,7 @@ pub unsafe extern "C" fn boc_runtime_quiesce(
     border(|| {
         // SAFETY: as above.
         let runtime = unsafe { handle::borrow::<Arc<Shared>>(runtime, "runtime") }?;
-        refuse_inside("boc_runtime_quiesce")?;
+        refuse_inside("waiting for a runtime", "use a scope, and schedule over its end")?;
         let late = "behaviours were still running or waiting when the time ran out";
         let quiesce = |until: Option<Instant>| runtime.runtime.quiesce(left(until)).is_ok();
         host::wait(host::Deadline::after(timeout_ns), late, &quiesce)
@@ -337,7 +338,10 @@ pub unsafe extern "C" fn boc_runtime_quiesce(
 
 /// Ends a runtime after all its behaviours have ended; these may go on scheduling others. What is
 /// scheduled from elsewhere from now on is refused. Waits for the end, for `timeout_ns` nanoseconds at the
-/// most; if that runs out, the runtime ends later, and this can be called again to go on waiting.
+/// most; if that runs out, the runtime ends later, and this can be called again to go on waiting. Where no
+/// thread is a worker at this moment (BOC_FOREIGN_THREADS), what has not run is cancelled.
+///
+/// A runtime does not end while one of its behaviours waits for a promise, or for a cown that others hold.
 ///
 /// @return BOC_OK, also if it has ended before; BOC_TIMED_OUT; BOC_INSIDE_BEHAVIOUR, after which nothing
 ///   has changed; BOC_NOT_ALLOWED if the runtime belongs to the program that this code was loaded into;
@@ -348,7 +352,7 @@ pub unsafe extern "C" fn boc_runtime_shutdown(
     timeout_ns: u64,
 ) -> boc_status {
     // SAFETY: as above.
-    border(|| unsafe { end(runtime, timeout_ns, "boc_runtime_shutdown", Runtime::drain) })
+    border(|| unsafe { end(runtime, timeout_ns, "ending a runtime", Runtime::drain) })
 }
 
 /// Ends a runtime at once: behaviours that run are waited for, as by `boc_runtime_shutdown`; the others
@@ -359,7 +363,7 @@ pub unsafe extern "C" fn boc_runtime_stop(
     timeout_ns: u64,
 ) -> boc_status {
     // SAFETY: as above.
-    border(|| unsafe { end(runtime, timeout_ns, "boc_runtime_stop", Runtime::stop) })
+    border(|| unsafe { end(runtime, timeout_ns, "ending a runtime", Runtime::stop) })
 }
 
 /// # Safety
@@ -373,7 +377,7 @@ unsafe fn end(
 ) -> Result<(), Error> {
     // SAFETY: passed on to the caller.
     let shared = unsafe { handle::borrow::<Arc<Shared>>(runtime, "runtime") }?;
-    refuse_inside(what)?;
+    refuse_inside(what, "end it from a thread outside")?;
     if shared.keeper == Keeper::Host {
         return Err(Error::new(
             BOC_NOT_ALLOWED,
@@ -398,7 +402,7 @@ pub unsafe extern "C" fn boc_runtime_run_worker(runtime: *const boc_runtime) -> 
         // SAFETY: as above.
         let shared = unsafe { handle::borrow::<Arc<Shared>>(runtime, "runtime") }?;
         let runtime = Arc::clone(&shared.runtime);
-        refuse_inside("boc_runtime_run_worker")?;
+        refuse_inside("becoming a worker", "a thread outside can be one")?;
         let ran = runtime.run_worker(&mut ());
         ran.map_err(|error: RunWorkerError| Error::new(BOC_NO_PLACE, error.to_string()))
     })

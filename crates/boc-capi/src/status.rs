@@ -2,8 +2,8 @@
 
 use std::{
     borrow::Cow,
-    cell::RefCell,
-    ffi::{CStr, CString, c_char},
+    cell::Cell,
+    ffi::{CStr, c_char},
 };
 
 /// What a call says. 0 is success; what is not, has a message: see `boc_last_error`.
@@ -93,28 +93,34 @@ impl Error {
     #[cold]
     pub(crate) fn tell(self) -> boc_status {
         let Reason { status, message } = *self.0;
-        let message = CString::new(message.into_owned()).unwrap_or_else(|nul| {
-            let mut bytes = nul.into_vec();
-            bytes.retain(|byte| *byte != 0);
-            CString::new(bytes).expect("there is no zero left")
+        let is_end = |end: &usize| message.is_char_boundary(*end);
+        let end = (0..=message.len().min(LONGEST)).rfind(is_end).unwrap_or(0);
+        LAST.with(|last| {
+            let bytes = message.as_bytes()[..end].iter().filter(|byte| **byte != 0);
+            let ended = bytes.copied().chain([0]);
+            last.iter().zip(ended).for_each(|(place, byte)| place.set(byte));
         });
-        // While the thread is torn down, nobody is going to ask.
-        let _ = LAST.try_with(|last| last.replace(message));
         status
     }
 }
 
+/// Longer messages are cut off.
+const LONGEST: usize = 511;
+
 thread_local! {
-    static LAST: RefCell<CString> = RefCell::default();
+    /// A place that stays the same, so that a pointer to it that was asked for too early is still one to the
+    /// message; and that needs no end, so that it is there as long as the thread.
+    static LAST: [Cell<u8>; LONGEST + 1] = const { [const { Cell::new(0) }; LONGEST + 1] };
 }
 
 /// What went wrong in the last call on this thread that did not return `BOC_OK`: a sentence that names
 /// what was wrong and what to do. Never NULL, and empty if there was no such call.
 ///
-/// It belongs to the library, and lives until the next call on this thread that does not return `BOC_OK`.
+/// It belongs to the library. The next call on this thread that does not return `BOC_OK` writes its message to
+/// the same place, which is there as long as the thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn boc_last_error() -> *const c_char {
-    LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
+    LAST.with(|last| last.as_ptr().cast())
 }
 
 /// The name of a status, such as "BOC_TIMED_OUT"; "unknown status" for other numbers. It lives as long

@@ -304,7 +304,11 @@ fn a_runtime_that_is_not_observed_says_so() {
     let report = runtime.report();
     assert!(!report.observed && report.behaviours.is_empty());
     assert_eq!(report.in_flight, 1);
-    assert!(report.to_string().contains("behaviours in flight: 1; the runtime is not observed"));
+    assert!(
+        report
+            .to_string()
+            .contains("behaviours in flight: 1; the runtime was not made to be observed")
+    );
     drop(promise);
 }
 

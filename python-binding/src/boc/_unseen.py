@@ -27,6 +27,11 @@ def log(exception: BaseException) -> None:
     )
 
 
+def complain(message: str) -> None:
+    """Log what a behaviour of an extension, or the end of it, has to say to nobody else."""
+    _log.error("%s", message)
+
+
 def log_all() -> None:
     """Log those whose results are still around."""
     for exception in take_unseen():

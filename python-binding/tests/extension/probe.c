@@ -480,6 +480,13 @@ static PyObject *fail(PyObject *module, PyObject *message) {
     return done_or_failed(boc_body_fail(running, PyUnicode_AsUTF8(message)));
 }
 
+static PyObject *outcome(PyObject *module, PyObject *index) {
+    UNUSED(module);
+    const char *message = NULL;
+    boc_status status = boc_body_outcome(running, PyLong_AsSize_t(index), &message);
+    return Py_BuildValue("(sz)", boc_status_name(status), message);
+}
+
 static PyObject *inside(PyObject *module, PyObject *none) {
     UNUSED(module);
     UNUSED(none);
@@ -707,6 +714,7 @@ static PyMethodDef methods[] = {
     {"put_number", put_number, METH_VARARGS, "boc_body_set_value(index, number)"},
     {"take_number", take_number, METH_O, "boc_body_take(index)"},
     {"fail", fail, METH_O, "boc_body_fail(message)"},
+    {"outcome", outcome, METH_O, "boc_body_outcome(index)"},
     {"inside", inside, METH_NOARGS, "boc_inside_behaviour"},
     {"status", status_of, METH_O, "boc_result_status"},
     {"error", error_of, METH_O, "boc_result_error"},

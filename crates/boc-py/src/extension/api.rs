@@ -211,8 +211,12 @@ unsafe extern "C" fn when(
             let work = move |held: Held<'_>, result: &mut Contents| body.run(held, result);
             // SAFETY: the caller keeps the cowns alive during the call.
             let result = unsafe { begun.when(cowns.iter().copied(), Contents::default(), work) };
-            let duplicate = |duplicate: DuplicateCown| PyTypeError::new_err(duplicate.to_string());
-            Some(result.map(Cown::result_of).map_err(duplicate))
+            Some(result.map(Cown::result_of).map_err(|DuplicateCown| {
+                PyTypeError::new_err(
+                    "a cown is named twice in one request: name each cown once, or only read it \
+                     (BOC_READ)",
+                )
+            }))
         })?;
         Py::new(py, scheduled?).map(Py::into_ptr)
     })

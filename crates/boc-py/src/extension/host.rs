@@ -3,18 +3,21 @@
 
 use boc_capi::{
     Error,
-    boc_status::BOC_REFUSED,
+    boc_status::{self, BOC_REFUSED},
     host::{Host, Waited},
 };
 use boc_core::{ExecutorRef, Runtime, raw::CownPtr};
-use pyo3::{ffi, prelude::*};
+use pyo3::{ffi, prelude::*, types::PyString};
 use std::{
     ffi::{CString, c_void},
     sync::Arc,
     time::Instant,
 };
 
-use crate::{contents::Contents, ending, orphan, patience, pool};
+use crate::{
+    contents::{Contents, Outcome},
+    ending, orphan, patience, pool,
+};
 
 /// The Python program.
 pub(crate) struct Interpreter;
@@ -82,6 +85,28 @@ impl Host for Interpreter {
             orphan::end_after_body(py, raised).err().map(|error| error.to_string())
         });
         CString::new(raised?.replace('\0', "")).ok()
+    }
+
+    unsafe fn outcome(&self, cown: CownPtr) -> boc_status {
+        // SAFETY: as in `view`; results are only read once their behaviour has ended.
+        unsafe {
+            if !cown.holds::<Contents>() {
+                return boc_status::BOC_OK;
+            }
+            match &(*cown.value::<Contents>()).outcome {
+                Some(Outcome::Raised(_)) => boc_status::BOC_FAILED,
+                Some(Outcome::Cancelled) => boc_status::BOC_CANCELLED,
+                Some(Outcome::Returned(_)) | None => boc_status::BOC_OK,
+            }
+        }
+    }
+
+    fn complain(&self, message: &str) -> bool {
+        let logged = Python::try_attach(|py| {
+            let message = PyString::new(py, message);
+            ending::call(py, "boc._unseen", "complain", [message.as_any()]).is_ok()
+        });
+        logged.unwrap_or(false)
     }
 
     unsafe fn view(&self, cown: CownPtr) -> *mut c_void {

@@ -341,7 +341,7 @@ impl fmt::Display for Report {
         if !self.observed {
             return write!(
                 f,
-                "behaviours in flight: {}; the runtime is not observed, see `Builder::observe`",
+                "behaviours in flight: {}; the runtime was not made to be observed, so nothing is known of them",
                 self.in_flight
             );
         }
