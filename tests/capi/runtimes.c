@@ -166,6 +166,9 @@ static void a_report_says_what_waits(void) {
     OK(boc_when(boc_runtime_executor(runtime), gate.request, 1, counts, &env, NULL, NULL));
     OK(boc_runtime_report(runtime, &report));
     CHECK(strstr(report, "wait") != NULL);
+    /* The body, by its name or by where it lies in the program. */
+    CHECK(strstr(report, "scheduled at runtimes+0x") != NULL ||
+          strstr(report, "scheduled at counts in runtimes") != NULL);
     boc_string_free(report);
     boc_string_free(NULL);
     open_gate(&gate);

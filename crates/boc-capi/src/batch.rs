@@ -19,6 +19,7 @@ use crate::{
         Error,
         boc_status::{self, BOC_INVALID_ARGUMENT},
     },
+    symbol,
     value::Value,
     when::{Call, duplicate_error},
 };
@@ -90,8 +91,10 @@ pub unsafe extern "C" fn boc_batch_when(
             let mut members = handle::borrow::<Box<Members>>(batch, "batch")?;
             let cowns: Vec<Access> =
                 request::accesses(request::checked(requests, count)?).collect();
+            let body = call.body();
+            let label = || Some(symbol::describe(body).into());
             let work = move |held: Held<'_>, value: &mut Value| call.run(held, value);
-            let added = raw::add(&mut members.batch, &cowns, Value::pending(), work);
+            let added = raw::add(&mut members.batch, &cowns, label, Value::pending(), work);
             let result = added.map_err(duplicate_error)?.ok_or_else(executor::refused)?;
             members.results.push(result);
         }

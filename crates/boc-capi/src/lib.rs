@@ -8,7 +8,7 @@
 //! - [`handle`]: from references to the pointers that C has, and back;
 //! - [`foreign`]: calling the functions of others, which may throw; [`owned`]: what they hand over;
 //!   [`complain`]: what to do with errors that nobody can be told;
-//! - [`value`]: what a cown of C holds, and how a behaviour ends;
+//! - [`value`]: what a cown of C holds, and how a behaviour ends; [`symbol`]: what a behaviour is called;
 //! - [`cown`], [`request`], [`when`], [`body`], [`result`], [`batch`], [`scope`], [`promise`],
 //!   [`executor`], [`pump`], [`runtime`]: one page of the header each;
 //! - [`host`]: what is different inside of a program that has a scheduler of its own, and [`binding`],
@@ -38,6 +38,7 @@ mod result;
 mod runtime;
 mod scope;
 mod status;
+mod symbol;
 pub mod table;
 mod value;
 mod version;

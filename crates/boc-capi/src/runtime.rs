@@ -486,8 +486,9 @@ pub unsafe extern "C" fn boc_runtime_stats(
 }
 
 /// Which behaviours of a runtime have not ended, what each holds and waits for, and for how long: "why is
-/// this not running?". The runtime must have been made with `BOC_OBSERVE` or a watchdog, else the text
-/// says so.
+/// this not running?". A behaviour is called by the name of its body, or by where that lies in its file, which
+/// addr2line takes; a cown by its address, which in a release build is that of its handles. The runtime must
+/// have been made with `BOC_OBSERVE` or a watchdog, else the text says so.
 ///
 /// @param report A text, to be freed by `boc_string_free`.
 #[unsafe(no_mangle)]

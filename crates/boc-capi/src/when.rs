@@ -16,6 +16,7 @@ use crate::{
         Error,
         boc_status::{self, BOC_DUPLICATE_COWN},
     },
+    symbol,
     value::Value,
 };
 
@@ -60,12 +61,14 @@ pub unsafe extern "C" fn boc_when(
             let scheduled = executor::with(executor, |executor| {
                 let begun = raw::begin(executor, requests.len())?;
                 let (call, cowns) = (call.take()?, request::accesses(requests));
+                let body = call.body();
+                let label = || Some(symbol::describe(body).into());
                 Some(if out.is_none() {
                     let work = move |held: Held<'_>, (): &mut ()| call.run_detached(held);
-                    begun.when_detached(cowns, work).map(|()| None)
+                    begun.when_detached(cowns, label, work).map(|()| None)
                 } else {
                     let work = move |held: Held<'_>, value: &mut Value| call.run(held, value);
-                    begun.when(cowns, Value::pending(), work).map(Some)
+                    begun.when(cowns, label, Value::pending(), work).map(Some)
                 })
             })?;
             if let (Some(result), Some(out)) = (scheduled.map_err(duplicate_error)?, out) {
@@ -100,6 +103,11 @@ pub(crate) struct Call {
 impl Call {
     pub(crate) fn new(body: boc_body_fn, env: Owned) -> Result<Self, Error> {
         Ok(Self { body: body.ok_or_else(|| Error::null("body"))?, env })
+    }
+
+    /// The address of the body.
+    pub(crate) fn body(&self) -> *const c_void {
+        self.body as *const c_void
     }
 
     /// Calls the body of a behaviour with a result.

@@ -25,7 +25,12 @@ pub use self::{
     promise::Promise,
     result::ResultCown,
 };
-pub use crate::{outcome::State, schedule::DuplicateCown, scope::Counting, slot::Mode};
+pub use crate::{
+    outcome::State,
+    schedule::{DuplicateCown, Label},
+    scope::Counting,
+    slot::Mode,
+};
 
 /// How many cowns one request can name.
 pub const MAX_COWNS: usize = Behaviour::MAX_SLOTS;
@@ -137,7 +142,8 @@ pub struct Begun<'e> {
 }
 
 impl Begun<'_> {
-    /// Schedules `work` over `cowns`; see [`when`].
+    /// Schedules `work` over `cowns`; see [`when`]. If the behaviour is observed, `label` is asked what it is
+    /// called in events and reports, instead of by its location, which is that of the binding.
     ///
     /// # Errors
     ///
@@ -155,6 +161,7 @@ impl Begun<'_> {
     pub unsafe fn when<S, F>(
         self,
         cowns: impl Iterator<Item = Access>,
+        label: impl FnOnce() -> Option<Label>,
         state: S,
         work: F,
     ) -> Result<ResultCown<S>, DuplicateCown>
@@ -164,7 +171,7 @@ impl Begun<'_> {
     {
         // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
         unsafe {
-            let prepared = self.prepare::<Promised<S>, F>(cowns, state, work, Entry::Now);
+            let prepared = self.prepare::<Promised<S>, F>(cowns, label, state, work, Entry::Now);
             let result = ResultCown::of(prepared.behaviour);
             prepared.schedule()?;
             Ok(result)
@@ -189,13 +196,14 @@ impl Begun<'_> {
     pub unsafe fn when_detached<F>(
         self,
         cowns: impl Iterator<Item = Access>,
+        label: impl FnOnce() -> Option<Label>,
         work: F,
     ) -> Result<(), DuplicateCown>
     where
         F: FnOnce(Held<'_>, &mut ()) + Send + 'static,
     {
         // SAFETY: passed on to the caller.
-        unsafe { self.prepare::<Detached, F>(cowns, (), work, Entry::Now).schedule() }
+        unsafe { self.prepare::<Detached, F>(cowns, label, (), work, Entry::Now).schedule() }
     }
 
     #[track_caller]
@@ -203,6 +211,7 @@ impl Begun<'_> {
     fn prepare<P, F>(
         self,
         cowns: impl Iterator<Item = Access>,
+        label: impl FnOnce() -> Option<Label>,
         state: P::State,
         work: F,
         entry: Entry,
@@ -214,7 +223,7 @@ impl Begun<'_> {
         // What is made now has the seat.
         let Self { executor, seat, count } = *ManuallyDrop::new(self);
         let work = call(work);
-        schedule::seated::<P, _>(executor, seat, count, fill(cowns), state, work, entry)
+        schedule::seated::<P, _>(executor, seat, count, fill(cowns), state, work, entry, label)
     }
 }
 
@@ -233,6 +242,7 @@ impl fmt::Debug for Begun<'_> {
 
 /// Adds a behaviour to a batch; see [`Batch::try_when`]. The result must be neither scheduled over nor
 /// waited for before the batch is scheduled. `None` if the executor takes no more; `work` was dropped then.
+/// `label` as for [`Begun::when`].
 ///
 /// # Errors
 ///
@@ -245,6 +255,7 @@ impl fmt::Debug for Begun<'_> {
 pub unsafe fn add<S, F>(
     batch: &mut Batch,
     cowns: &[Access],
+    label: impl FnOnce() -> Option<Label>,
     state: S,
     work: F,
 ) -> Result<Option<ResultCown<S>>, DuplicateCown>
@@ -254,7 +265,7 @@ where
 {
     let Some(begun) = begin_now(batch.make_room(), cowns.len()) else { return Ok(None) };
     let cowns = cowns.iter().copied();
-    let prepared = begun.prepare::<Promised<S>, F>(cowns, state, work, Entry::WithBatch);
+    let prepared = begun.prepare::<Promised<S>, F>(cowns, label, state, work, Entry::WithBatch);
     // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
     unsafe {
         let result = ResultCown::of(prepared.behaviour);

@@ -230,6 +230,9 @@ pub(crate) unsafe fn reschedule(behaviour: NonNull<Behaviour>) {
     }
 }
 
+/// What a binding to another language calls a behaviour, for who looks from outside.
+pub type Label = alloc::sync::Arc<str>;
+
 /// A behaviour that has entered no queue yet.
 pub(crate) struct Prepared {
     pub(crate) behaviour: NonNull<Behaviour>,
@@ -314,7 +317,7 @@ where
     F: Work<P::State>,
 {
     if let Some(seat) = begin(executor, count) {
-        return seated::<P, F>(executor, seat, count, fill, state, work, entry);
+        return seated::<P, F>(executor, seat, count, fill, state, work, entry, || None);
     }
     let behaviour = Behaviour::allocate::<P, F>(Seat::nobody(), state, work, 0, |_| ());
     // SAFETY: it was just allocated, so it is in no queue.
@@ -331,10 +334,11 @@ pub(crate) fn begin(executor: &ExecutorRef, count: usize) -> Option<Seat> {
     executor.begin()
 }
 
-/// [`prepare`] for a behaviour that was counted in by [`begin`].
+/// [`prepare`] for a behaviour that was counted in by [`begin`], with what a binding calls it.
 #[track_caller]
 #[inline]
 #[cfg_attr(not(feature = "std"), allow(unused_variables))]
+#[allow(clippy::too_many_arguments, reason = "each is a part of a behaviour")]
 pub(crate) fn seated<P, F>(
     executor: &ExecutorRef,
     seat: Seat,
@@ -343,6 +347,7 @@ pub(crate) fn seated<P, F>(
     state: P::State,
     work: F,
     entry: Entry,
+    label: impl FnOnce() -> Option<Label>,
 ) -> Prepared
 where
     P: Part,
@@ -353,7 +358,7 @@ where
     #[cfg(feature = "std")]
     if !seat.is_that_of(executor) {
         // SAFETY: it was just allocated, with this seat, and is in no queue.
-        unsafe { observe::made(behaviour, core::panic::Location::caller(), entry) };
+        unsafe { observe::made(behaviour, core::panic::Location::caller(), label(), entry) };
     }
     Prepared { behaviour, accepted: true }
 }

@@ -103,6 +103,28 @@ fn every_form_of_scheduling_tells_its_place() {
 }
 
 #[test]
+fn a_label_stands_for_the_place() {
+    let runtime = observed(1);
+    let begun = raw::begin(runtime.executor(), 0).unwrap();
+    let label = || Some("fill in shop.c".into());
+    // SAFETY: there are no cowns.
+    unsafe { begun.when_detached([].into_iter(), label, |_, ()| ()) }.unwrap();
+    let events = events(&runtime);
+    assert!(!events.is_empty());
+    for event in &events {
+        assert_eq!(event.label(), Some("fill in shop.c"));
+        assert!(event.to_string().ends_with("(fill in shop.c)"), "{event}");
+        assert!(event.location().file().ends_with("events.rs"));
+    }
+    // Who is not observed is not asked.
+    let runtime = Runtime::with_workers(1);
+    let begun = raw::begin(runtime.executor(), 0).unwrap();
+    let label = || unreachable!("nobody wants to know");
+    // SAFETY: as above.
+    unsafe { begun.when_detached([].into_iter(), label, |_, ()| ()) }.unwrap();
+}
+
+#[test]
 fn what_is_cancelled_is_not_started() {
     let runtime = observed(1);
     let cown = Cown::new(0);

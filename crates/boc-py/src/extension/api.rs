@@ -210,7 +210,8 @@ unsafe extern "C" fn when(
             let body = body.take()?;
             let work = move |held: Held<'_>, result: &mut Contents| body.run(held, result);
             // SAFETY: the caller keeps the cowns alive during the call.
-            let result = unsafe { begun.when(cowns.iter().copied(), Contents::default(), work) };
+            let result =
+                unsafe { begun.when(cowns.iter().copied(), || None, Contents::default(), work) };
             Some(result.map(Cown::result_of).map_err(|DuplicateCown| {
                 PyTypeError::new_err(
                     "a cown is named twice in one request: name each cown once, or only read it \

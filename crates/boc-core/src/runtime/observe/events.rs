@@ -77,6 +77,11 @@ impl Event {
         self.tag.location
     }
 
+    /// What a binding to another language calls it. The location is in the binding then.
+    pub fn label(&self) -> Option<&str> {
+        self.tag.label.as_deref()
+    }
+
     /// The cowns of its request, in their order, each once.
     pub fn cowns(&self) -> &[NamedCown] {
         &self.tag.cowns
@@ -95,7 +100,7 @@ impl fmt::Debug for Event {
             .field("worker", &self.worker)
             .field("kind", &self.kind)
             .field("behaviour", &self.tag.id)
-            .field("location", &format_args!("{}", self.tag.location))
+            .field("location", &format_args!("{}", self.tag.origin()))
             .field("cowns", &self.tag.cowns)
             .finish_non_exhaustive()
     }
@@ -104,12 +109,12 @@ impl fmt::Debug for Event {
 /// One line, such as `     1.204ms  worker 0   #7 started    (src/main.rs:12:13)`.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tag { id, location, .. } = &*self.tag;
+        let (id, origin) = (self.tag.id, self.tag.origin());
         match self.worker {
             Some(worker) => write!(f, "{:>12.3?}  worker {worker:<3}", self.time)?,
             None => write!(f, "{:>12.3?}  outside   ", self.time)?,
         }
-        write!(f, "  {id} {:<10} ({location})", self.kind)
+        write!(f, "  {id} {:<10} ({origin})", self.kind)
     }
 }
 

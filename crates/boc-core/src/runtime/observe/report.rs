@@ -8,6 +8,7 @@ use super::{
     super::Runtime,
     BehaviourId, CownId, Mode, NamedCown,
     observer::{Seen, Snapshot},
+    ticket::Origin,
 };
 
 /// How far a behaviour has come.
@@ -92,6 +93,8 @@ pub struct BehaviourReport {
     pub id: BehaviourId,
     /// Where it was scheduled: the call of `when`, or of [`Batch::when`](crate::Batch::when).
     pub location: &'static Location<'static>,
+    /// What a binding to another language calls it. The location is in the binding then.
+    pub label: Option<alloc::sync::Arc<str>>,
     /// How far it has come.
     pub state: BehaviourState,
     /// How long ago it came to that.
@@ -240,6 +243,7 @@ impl Snapshot {
             BehaviourReport {
                 id: seen.tag.id,
                 location: seen.tag.location,
+                label: seen.tag.label.clone(),
                 state: seen.state,
                 elapsed: elapsed(seen.since),
                 holds,
@@ -367,11 +371,17 @@ impl fmt::Display for Report {
     }
 }
 
+impl BehaviourReport {
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin { location: self.location, label: self.label.as_deref() }
+    }
+}
+
 /// One line, without the cowns.
 impl fmt::Display for BehaviourReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { id, location, state, elapsed, .. } = self;
-        write!(f, "{id} {state} for {elapsed:.1?}, scheduled at {location}")
+        let Self { id, state, elapsed, .. } = self;
+        write!(f, "{id} {state} for {elapsed:.1?}, scheduled at {}", self.origin())
     }
 }
 

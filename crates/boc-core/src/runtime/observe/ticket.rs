@@ -4,7 +4,7 @@
 //! when the behaviour is gone: it refers to nothing.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{panic::Location, ptr::NonNull};
+use core::{fmt, panic::Location, ptr::NonNull};
 
 use super::{
     super::{
@@ -17,7 +17,7 @@ use super::{
 use crate::{
     behaviour::Behaviour,
     executor::{Head, Seat, VTable, Watched},
-    schedule::Entry,
+    schedule::{Entry, Label},
     slot::Slot,
     sync::{
         Arc,
@@ -25,11 +25,28 @@ use crate::{
     },
 };
 
+/// Where a behaviour comes from, for texts.
+pub(super) struct Origin<'a> {
+    pub(super) location: &'static Location<'static>,
+    pub(super) label: Option<&'a str>,
+}
+
+impl fmt::Display for Origin<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.label {
+            Some(label) => f.write_str(label),
+            None => write!(f, "{}", self.location),
+        }
+    }
+}
+
 /// A behaviour, for who looks from outside.
 pub(super) struct Tag {
     pub(super) id: BehaviourId,
     /// Where it was scheduled.
     pub(super) location: &'static Location<'static>,
+    /// What a binding calls it.
+    pub(super) label: Option<Label>,
     pub(super) cowns: Box<[NamedCown]>,
     /// The cown of its outcome.
     pub(super) result: Option<CownId>,
@@ -42,6 +59,11 @@ pub(super) struct Tag {
 }
 
 impl Tag {
+    /// Where it comes from, in words.
+    pub(super) fn origin(&self) -> Origin<'_> {
+        Origin { location: self.location, label: self.label.as_deref() }
+    }
+
     pub(super) fn state(&self) -> BehaviourState {
         BehaviourState::ALL[usize::from(self.state.load(Relaxed))]
     }
@@ -189,6 +211,7 @@ pub(crate) unsafe fn entering(behaviour: NonNull<Behaviour>) {
 pub(crate) unsafe fn made(
     behaviour: NonNull<Behaviour>,
     location: &'static Location<'static>,
+    label: Option<Label>,
     entry: Entry,
 ) {
     // SAFETY: nobody but the caller knows the behaviour, so that the slots and the ticket are his.
@@ -200,6 +223,7 @@ pub(crate) unsafe fn made(
         let tag = Arc::new(Tag {
             id: ticket.observer().number(),
             location,
+            label,
             cowns,
             result: Behaviour::promise(behaviour).map(|(_, result)| CownId::of(result)),
             state: AtomicU8::new(0),

@@ -27,11 +27,12 @@ pub struct Stall {
 
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let BehaviourReport { id, location, elapsed, holds, .. } = &self.behaviour;
+        let BehaviourReport { id, elapsed, holds, .. } = &self.behaviour;
         write!(
             f,
-            "worker {} has been inside of {id} for {elapsed:.1?}, scheduled at {location}",
-            self.worker
+            "worker {} has been inside of {id} for {elapsed:.1?}, scheduled at {}",
+            self.worker,
+            self.behaviour.origin(),
         )?;
         holds.iter().try_for_each(|named| write!(f, "\n    holds {named}"))?;
         self.waiting.iter().try_for_each(|one| write!(f, "\n    in the way of {one}"))
