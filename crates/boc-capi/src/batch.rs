@@ -4,14 +4,14 @@ use boc_core::{
     Batch, ExecutorRef,
     raw::{self, Access, Held, ResultCown},
 };
-use std::{ffi::c_void, ptr::NonNull};
+use std::ffi::c_void;
 
 use crate::{
     body::boc_body_fn,
     border::{Out, border, quiet},
     cown::release,
     executor::{self, boc_executor},
-    handle::{self, Handle, Kind},
+    handle::{self, Kind, Known},
     owned::{Owned, boc_destroy_fn},
     request::{self, boc_request},
     result::boc_result,
@@ -36,19 +36,9 @@ pub(crate) struct Members {
     results: Vec<ResultCown<Value>>,
 }
 
-// SAFETY: the address of a box.
-unsafe impl Handle for Box<Members> {
+impl Known for Members {
     type Opaque = boc_batch;
     const KIND: Kind = Kind::Batch;
-
-    fn into_raw(self) -> NonNull<()> {
-        NonNull::from(Box::leak(self)).cast()
-    }
-
-    unsafe fn from_raw(raw: NonNull<()>) -> Self {
-        // SAFETY: passed on to the caller.
-        unsafe { Box::from_raw(raw.cast().as_ptr()) }
-    }
 }
 
 /// An empty batch for an executor (NULL: as for `boc_when`). `*batch` is to be scheduled by

@@ -8,12 +8,12 @@ use std::{
 };
 
 use crate::{
-    body::{Body, boc_body},
+    body::{self, Body, boc_body},
     cown::boc_cown,
     foreign, handle,
     owned::{Owned, boc_destroy_fn},
     request::{self, boc_request},
-    status::{Error, boc_status::BOC_INVALID_ARGUMENT},
+    status::Error,
     value::{Ended, Value},
 };
 
@@ -58,12 +58,7 @@ pub unsafe fn requested(requests: *const boc_request, count: usize) -> Result<Ve
 /// The caller holds the cown.
 pub unsafe fn pointer_in(cown: CownPtr) -> Option<*mut c_void> {
     // SAFETY: passed on to the caller.
-    unsafe {
-        cown.holds::<Value>().then(|| {
-            let value: *const Value = cown.value();
-            (*value).held.as_ref().map_or(std::ptr::null_mut(), Owned::data)
-        })
-    }
+    unsafe { Value::pointer_in(cown) }
 }
 
 /// The cown at `index` in the request of a running behaviour, and what that may do with it.
@@ -77,10 +72,7 @@ pub unsafe fn pointer_in(cown: CownPtr) -> Option<*mut c_void> {
 /// `body` is NULL, or what a running body was called with, on its thread.
 pub unsafe fn held_by(body: *mut boc_body, index: usize) -> Result<Access, Error> {
     // SAFETY: passed on to the caller.
-    let held = unsafe { crate::body::held(body) }?;
-    held.get(index).ok_or_else(|| {
-        Error::new(BOC_INVALID_ARGUMENT, format!("there is no cown {index} in the request"))
-    })
+    unsafe { body::access(body, index) }
 }
 
 /// What C hands over with a function: destroyed when this is dropped.

@@ -1,8 +1,8 @@
 //! What a behaviour can do while it runs.
 
-use boc_core::raw::{CownPtr, Held, Mode};
+use boc_core::raw::{Access, CownPtr, Held, Mode};
 use std::{
-    ffi::{CStr, CString, c_char, c_void},
+    ffi::{CStr, c_char, c_void},
     ptr,
 };
 
@@ -80,16 +80,20 @@ impl<'a> Body<'a> {
     /// The behaviour is over.
     pub(crate) fn finish(outcome: &mut Value, thrown: Result<(), Thrown>) {
         if let Err(thrown) = thrown {
-            let message = format!("the body {thrown}").replace('\0', "");
-            outcome.fail(CString::new(message).expect("there is no zero in it"));
+            outcome.fail(border::for_c(&format!("the body {thrown}")));
         } else if matches!(outcome.ended, Ended::NotYet) {
             outcome.succeed(Owned::nothing());
         }
     }
 
+    /// The cown at a place of the request, and what the behaviour may do with it.
+    fn access(&self, index: usize) -> Result<Access, Error> {
+        self.held.get(index).ok_or_else(|| beyond(index, self.held.len()))
+    }
+
     /// The value of a cown of C, which the behaviour holds.
     fn value(&self, index: usize) -> Result<(*mut Value, Mode), Error> {
-        let access = self.held.get(index).ok_or_else(|| beyond(index, self.held.len()))?;
+        let access = self.access(index)?;
         // SAFETY: the behaviour holds the cown; its value has the type that is asked for.
         unsafe {
             if access.cown.holds::<Value>() {
@@ -106,15 +110,8 @@ impl<'a> Body<'a> {
 /// What a body gets for a cown that it holds.
 #[inline]
 fn value_of(cown: CownPtr) -> *mut c_void {
-    // SAFETY: the running behaviour holds the cown, so it is alive, and nobody changes what is in there.
-    unsafe {
-        if cown.holds::<Value>() {
-            let value: *const Value = cown.value();
-            (*value).held.as_ref().map_or(ptr::null_mut(), Owned::data)
-        } else {
-            host::current().view(cown)
-        }
-    }
+    // SAFETY: the running behaviour holds the cown.
+    unsafe { Value::pointer_in(cown).unwrap_or_else(|| host::current().view(cown)) }
 }
 
 #[cold]
@@ -131,14 +128,14 @@ unsafe fn body<'a>(body: *mut boc_body) -> Result<&'a mut Body<'a>, Error> {
     unsafe { body.cast::<Body<'a>>().as_mut() }.ok_or_else(|| Error::null("body"))
 }
 
-/// What a running behaviour holds.
+/// The cown at a place of the request of a running behaviour, and what that may do with it.
 ///
 /// # Safety
 ///
 /// As for [`body`].
-pub(crate) unsafe fn held<'a>(body: *mut boc_body) -> Result<Held<'a>, Error> {
+pub(crate) unsafe fn access(body: *mut boc_body, index: usize) -> Result<Access, Error> {
     // SAFETY: passed on to the caller.
-    Ok(unsafe { self::body(body) }?.held)
+    unsafe { self::body(body) }?.access(index)
 }
 
 /// How many cowns the behaviour was scheduled over.
@@ -155,7 +152,7 @@ pub unsafe extern "C" fn boc_body_cown(body: *mut boc_body, index: usize) -> *co
     quiet(ptr::null(), || {
         // SAFETY: as above.
         let body = unsafe { self::body(body) }?;
-        let cown = body.held.get(index).ok_or_else(|| beyond(index, body.held.len()))?.cown;
+        let cown = body.access(index)?.cown;
         // SAFETY: the behaviour keeps the cown alive until its end, which is that of the loans.
         Ok(unsafe { body.lent.lend(index, cown) }.cast_const())
     })
@@ -214,7 +211,7 @@ pub unsafe extern "C" fn boc_body_set_value(
         unsafe {
             let body = self::body(body)?;
             let value = writable(body, index)?;
-            if body.held.get(index).is_some_and(|access| access.cown.is_result()) {
+            if body.access(index)?.cown.is_result() {
                 let message =
                     format!("cown {index} is a result: its behaviour alone sets the value");
                 return Err(Error::new(BOC_NOT_ALLOWED, message));
@@ -263,7 +260,7 @@ pub unsafe extern "C" fn boc_body_outcome(
         // SAFETY: as above.
         unsafe {
             let body = self::body(body)?;
-            let cown = body.held.get(index).ok_or_else(|| beyond(index, body.held.len()))?.cown;
+            let cown = body.access(index)?.cown;
             if !cown.holds::<Value>() {
                 outcome = host::current().outcome(cown);
                 let why = match outcome {

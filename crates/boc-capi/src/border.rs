@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    ffi::{CStr, c_char},
+    ffi::{CStr, CString, c_char},
     panic::{self, AssertUnwindSafe},
 };
 
@@ -78,6 +78,11 @@ pub(crate) unsafe fn text<'a>(text: *const c_char, name: &str) -> Result<&'a CSt
     }
     // SAFETY: passed on to the caller.
     Ok(unsafe { CStr::from_ptr(text) })
+}
+
+/// A text for C, without the zeros that would end it early.
+pub(crate) fn for_c(text: &str) -> CString {
+    CString::new(text.replace('\0', "")).expect("there is no zero in it")
 }
 
 /// # Safety

@@ -114,17 +114,35 @@ pub(crate) unsafe fn resolve(executor: *const boc_executor) -> Result<ExecutorRe
     unsafe { with(executor, |executor| Some(executor.clone())) }
 }
 
-/// Lends C an executor that lives as long as what it belongs to.
-///
-/// # Safety
-///
-/// A reference to it stays until the loan is ended.
-pub(crate) unsafe fn lend_executor(executor: &ExecutorRef) -> *mut boc_executor {
-    let raw = raw::executor_into_raw(executor.clone());
-    // SAFETY: this reference is given up at once, and another one stays.
-    unsafe {
-        drop(raw::executor_from_raw(raw));
-        handle::lend::<ExecutorRef>(raw)
+/// An executor that is lent to C, as long as this is there.
+pub(crate) struct Lent(*mut boc_executor);
+
+// SAFETY: the pointer is a name, which any thread may give away.
+unsafe impl Send for Lent {}
+// SAFETY: as above.
+unsafe impl Sync for Lent {}
+
+impl Lent {
+    /// # Safety
+    ///
+    /// Another reference to the executor stays as long as this.
+    pub(crate) unsafe fn new(executor: &ExecutorRef) -> Self {
+        let raw = raw::executor_into_raw(executor.clone());
+        // SAFETY: this reference is given up at once, and another one stays.
+        unsafe {
+            drop(raw::executor_from_raw(raw));
+            Self(handle::lend::<ExecutorRef>(raw))
+        }
+    }
+
+    pub(crate) fn handle(&self) -> *const boc_executor {
+        self.0
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        handle::end_loan(self.0);
     }
 }
 

@@ -12,6 +12,7 @@ use std::{ffi::c_void, fmt};
 
 use crate::{
     body::{BodyFn, boc_body},
+    complain::complain,
     host,
 };
 
@@ -55,6 +56,14 @@ pub(crate) fn call<F: FnOnce() + Copy>(f: F) -> Result<(), Thrown> {
     enclosed(|| imp::call(f))
 }
 
+/// [`call`] where nobody can be told that the function, which is `who`, has thrown.
+#[inline]
+pub(crate) fn tell<F: FnOnce() + Copy>(who: &str, f: F) {
+    if let Err(thrown) = call(f) {
+        complain(format_args!("{who} {thrown}"));
+    }
+}
+
 /// Calls `call` as the host wants it.
 #[inline]
 fn enclosed(call: impl Fn() -> Result<(), Thrown>) -> Result<(), Thrown> {
@@ -88,6 +97,7 @@ mod imp {
 #[cfg(all(target_arch = "x86_64", unix, not(target_vendor = "apple")))]
 mod imp {
     use super::{BodyFn, Thrown, boc_body, c_void};
+    use crate::symbol;
     use std::{
         ffi::{CStr, CString, c_char, c_int},
         mem,
@@ -285,19 +295,11 @@ mod imp {
     impl Library {
         /// The library in which a function is.
         fn of(function: *const c_void) -> Option<Self> {
-            let info = Self::place(function)?;
+            let info = symbol::place(function)?;
             // SAFETY: the name belongs to a library that is loaded.
             let handle =
                 unsafe { libc::dlopen(info.dli_fname, libc::RTLD_NOLOAD | libc::RTLD_LAZY) };
             Some(Self { handle: NonNull::new(handle), base: info.dli_fbase })
-        }
-
-        fn place(function: *const c_void) -> Option<libc::Dl_info> {
-            // SAFETY: zeros are values of all fields, and any address can be asked for.
-            unsafe {
-                let mut info: libc::Dl_info = mem::zeroed();
-                (libc::dladdr(function, &mut info) != 0).then_some(info)
-            }
         }
 
         /// A function of this very library, and of none that it uses.
@@ -305,7 +307,7 @@ mod imp {
             let handle = self.handle.map_or(libc::RTLD_DEFAULT, NonNull::as_ptr);
             // SAFETY: the name ends with a zero, and the library is loaded.
             let found = unsafe { libc::dlsym(handle, name.as_ptr()) };
-            let is_ours = Self::place(found).is_some_and(|place| place.dli_fbase == self.base);
+            let is_ours = symbol::place(found).is_some_and(|place| place.dli_fbase == self.base);
             if is_ours { found } else { ptr::null_mut() }
         }
     }

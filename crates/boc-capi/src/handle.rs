@@ -8,6 +8,7 @@ use std::{
     mem::ManuallyDrop,
     ops::{Deref, DerefMut},
     ptr::NonNull,
+    sync::Arc,
 };
 
 use crate::{cown::boc_cown, status::Error};
@@ -28,6 +29,43 @@ pub(crate) unsafe trait Handle: Sized {
     ///
     /// `raw` came out of `into_raw`, whose reference the caller gives up.
     unsafe fn from_raw(raw: NonNull<()>) -> Self;
+}
+
+/// What C has handles to that are the address of a box, or of what an `Arc` refers to.
+pub(crate) trait Known {
+    /// How C calls it.
+    type Opaque;
+    const KIND: Kind;
+}
+
+// SAFETY: the address of a box.
+unsafe impl<T: Known> Handle for Box<T> {
+    type Opaque = T::Opaque;
+    const KIND: Kind = T::KIND;
+
+    fn into_raw(self) -> NonNull<()> {
+        NonNull::from(Box::leak(self)).cast()
+    }
+
+    unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        // SAFETY: passed on to the caller.
+        unsafe { Box::from_raw(raw.cast().as_ptr()) }
+    }
+}
+
+// SAFETY: the address of what an `Arc` refers to.
+unsafe impl<T: Known> Handle for Arc<T> {
+    type Opaque = T::Opaque;
+    const KIND: Kind = T::KIND;
+
+    fn into_raw(self) -> NonNull<()> {
+        NonNull::new(Arc::into_raw(self).cast_mut()).expect("an address").cast()
+    }
+
+    unsafe fn from_raw(raw: NonNull<()>) -> Self {
+        // SAFETY: passed on to the caller.
+        unsafe { Arc::from_raw(raw.cast().as_ptr()) }
+    }
 }
 
 /// What a handle stands for.

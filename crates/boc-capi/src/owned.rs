@@ -2,7 +2,7 @@
 
 use std::{ffi::c_void, mem::ManuallyDrop};
 
-use crate::{complain::complain, foreign};
+use crate::foreign;
 
 /// Destroys what was handed over. Called once; possibly on another thread, inside of a behaviour or
 /// between two, so it must not wait for behaviours. NULL stands for: nothing is to be done.
@@ -44,9 +44,7 @@ impl Drop for Owned {
         if let Some(destroy) = self.destroy {
             let data = self.data;
             // SAFETY: it is what belongs to the pointer, and this is the only call.
-            if let Err(thrown) = foreign::call(|| unsafe { destroy(data) }) {
-                complain(format_args!("a function that destroys a value {thrown}"));
-            }
+            foreign::tell("a function that destroys a value", || unsafe { destroy(data) });
         }
     }
 }

@@ -1,15 +1,12 @@
 //! Promises: outcomes that come from outside of all behaviours.
 
 use boc_core::raw::Promise;
-use std::{
-    ffi::{c_char, c_void},
-    ptr::NonNull,
-};
+use std::ffi::{c_char, c_void};
 
 use crate::{
     border::{self, Out, border, quiet},
     cown::release,
-    handle::{self, Handle, Kind},
+    handle::{self, Kind, Known},
     owned::{Owned, boc_destroy_fn},
     result::boc_result,
     status::{
@@ -25,19 +22,9 @@ pub struct boc_promise {
     _private: [u8; 0],
 }
 
-// SAFETY: the address of a box.
-unsafe impl Handle for Box<Promise<Value>> {
+impl Known for Promise<Value> {
     type Opaque = boc_promise;
     const KIND: Kind = Kind::Promise;
-
-    fn into_raw(self) -> NonNull<()> {
-        NonNull::from(Box::leak(self)).cast()
-    }
-
-    unsafe fn from_raw(raw: NonNull<()>) -> Self {
-        // SAFETY: passed on to the caller.
-        unsafe { Box::from_raw(raw.cast().as_ptr()) }
-    }
 }
 
 /// Makes a promise, and a handle to what it is going to be fulfilled with. Both are the caller's to

@@ -1,18 +1,13 @@
 //! Pumps: behaviours that run where somebody else's loop wants them to.
 
 use boc_core::Pump;
-use std::{
-    ffi::c_void,
-    ptr::{self, NonNull},
-    sync::Arc,
-};
+use std::{ffi::c_void, ptr, sync::Arc};
 
 use crate::{
     border::{Out, border, quiet},
-    complain::complain,
-    executor::{boc_executor, lend_executor},
+    executor::{Lent, boc_executor},
     foreign,
-    handle::{self, Handle, Kind},
+    handle::{self, Kind, Known},
     owned::{Owned, boc_destroy_fn},
     result::{boc_notify_fn, refuse_inside},
     status::{
@@ -29,35 +24,14 @@ pub struct boc_pump {
 
 /// What a `boc_pump` refers to.
 pub(crate) struct Lanes {
+    // Before the pump, which keeps them.
+    executors: Vec<Lent>,
     pump: Pump,
-    /// The handles that are lent.
-    executors: Vec<*mut boc_executor>,
 }
 
-// SAFETY: the pointers are names, which any thread may give away.
-unsafe impl Send for Lanes {}
-// SAFETY: as above.
-unsafe impl Sync for Lanes {}
-
-impl Drop for Lanes {
-    fn drop(&mut self) {
-        self.executors.iter().for_each(|executor| handle::end_loan(*executor));
-    }
-}
-
-// SAFETY: the address of what an `Arc` refers to.
-unsafe impl Handle for Arc<Lanes> {
+impl Known for Lanes {
     type Opaque = boc_pump;
     const KIND: Kind = Kind::Pump;
-
-    fn into_raw(self) -> NonNull<()> {
-        NonNull::new(Arc::into_raw(self).cast_mut()).expect("an address").cast()
-    }
-
-    unsafe fn from_raw(raw: NonNull<()>) -> Self {
-        // SAFETY: passed on to the caller.
-        unsafe { Arc::from_raw(raw.cast().as_ptr()) }
-    }
 }
 
 /// Makes a pump.
@@ -92,13 +66,11 @@ pub unsafe extern "C" fn boc_pump_new(
             Some(wake) => Pump::waking(lanes, move || {
                 let data = env.data();
                 // SAFETY: it gets what it was handed over with.
-                if let Err(thrown) = foreign::call(|| unsafe { wake(data) }) {
-                    complain(format_args!("a function that wakes a loop {thrown}"));
-                }
+                foreign::tell("a function that wakes a loop", || unsafe { wake(data) });
             }),
         };
         // SAFETY: the pump keeps them.
-        let executors = (0..lanes).map(|lane| unsafe { lend_executor(pump.lane(lane)) }).collect();
+        let executors = (0..lanes).map(|lane| unsafe { Lent::new(pump.lane(lane)) }).collect();
         out.put(handle::give(Arc::new(Lanes { pump, executors })));
         Ok(())
     })
@@ -115,7 +87,7 @@ pub unsafe extern "C" fn boc_pump_executor(
         // SAFETY: as above.
         let lanes = unsafe { handle::borrow::<Arc<Lanes>>(pump, "pump") }?;
         match lanes.executors.get(lane) {
-            Some(executor) => Ok(executor.cast_const()),
+            Some(executor) => Ok(executor.handle()),
             None => Err(Error::new(BOC_INVALID_ARGUMENT, format!("there is no lane {lane}"))),
         }
     })

@@ -13,7 +13,6 @@ use std::{
 use crate::{
     body,
     border::{Out, border, quiet},
-    complain::complain,
     cown::{boc_cown, release},
     foreign,
     handle::{self, Handle, Kind},
@@ -201,11 +200,9 @@ pub unsafe extern "C" fn boc_result_on_finished(
         result.on_finished(move || {
             let data = env.data();
             // SAFETY: it gets what it was handed over with.
-            if let Err(thrown) = foreign::call(|| unsafe { notify(data) }) {
-                complain(format_args!(
-                    "a function that is told of the end of a behaviour {thrown}"
-                ));
-            }
+            foreign::tell("a function that is told of the end of a behaviour", || unsafe {
+                notify(data)
+            });
             drop(env);
         });
         Ok(())

@@ -4,17 +4,16 @@ use boc_core::{Builder, RunWorkerError, Runtime, raw};
 use std::{
     ffi::{CString, c_char, c_void},
     mem::{self, ManuallyDrop, offset_of},
-    ptr::{self, NonNull},
+    ptr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use crate::{
     border::{self, Out, border, quiet},
-    complain::complain,
-    executor::{boc_executor, lend_executor},
+    executor::{Lent, boc_executor},
     foreign,
-    handle::{self, Handle, Kind},
+    handle::{self, Kind, Known},
     host,
     owned::{Owned, boc_destroy_fn},
     result::refuse_inside,
@@ -32,10 +31,10 @@ pub struct boc_runtime {
 
 /// What a `boc_runtime` refers to.
 pub(crate) struct Shared {
+    // Before the runtime, which keeps it.
+    executor: Lent,
     runtime: Arc<Runtime>,
     keeper: Keeper,
-    /// The handle that is lent.
-    executor: *mut boc_executor,
 }
 
 /// Who ends a runtime.
@@ -49,38 +48,17 @@ enum Keeper {
     Host,
 }
 
-// SAFETY: the pointer is a name, which any thread may give away.
-unsafe impl Send for Shared {}
-// SAFETY: as above.
-unsafe impl Sync for Shared {}
-
 impl Shared {
     fn new(runtime: Arc<Runtime>, keeper: Keeper) -> Arc<Self> {
         // SAFETY: the runtime keeps it.
-        let executor = unsafe { lend_executor(runtime.executor()) };
+        let executor = unsafe { Lent::new(runtime.executor()) };
         Arc::new(Self { runtime, keeper, executor })
     }
 }
 
-impl Drop for Shared {
-    fn drop(&mut self) {
-        handle::end_loan(self.executor);
-    }
-}
-
-// SAFETY: the address of what an `Arc` refers to.
-unsafe impl Handle for Arc<Shared> {
+impl Known for Shared {
     type Opaque = boc_runtime;
     const KIND: Kind = Kind::Runtime;
-
-    fn into_raw(self) -> NonNull<()> {
-        NonNull::new(Arc::into_raw(self).cast_mut()).expect("an address").cast()
-    }
-
-    unsafe fn from_raw(raw: NonNull<()>) -> Self {
-        // SAFETY: passed on to the caller.
-        unsafe { Arc::from_raw(raw.cast().as_ptr()) }
-    }
 }
 
 /// In `boc_runtime_options.flags`: the runtime starts no threads; its workers run on threads that call
@@ -228,12 +206,12 @@ unsafe fn builder(options: &boc_runtime_options, stall_env: Owned) -> Result<Bui
         (_, None) => return invalid("`options->stall_after_ns` needs `on_stall`".into()),
         (nanoseconds, Some(on_stall)) => {
             builder = builder.watchdog(Duration::from_nanos(nanoseconds), move |stall| {
-                let Ok(report) = CString::new(stall.to_string()) else { return };
+                let report = border::for_c(&stall.to_string());
                 let (env, text) = (stall_env.data(), report.as_ptr());
                 // SAFETY: it gets what it was handed over with.
-                if let Err(thrown) = foreign::call(|| unsafe { on_stall(env, text) }) {
-                    complain(format_args!("a function that is told of stalls {thrown}"));
-                }
+                foreign::tell("a function that is told of stalls", || unsafe {
+                    on_stall(env, text)
+                });
             });
         }
     }
@@ -313,7 +291,7 @@ pub unsafe extern "C" fn boc_runtime_executor(runtime: *const boc_runtime) -> *c
     quiet(ptr::null(), || {
         // SAFETY: as above.
         let runtime = unsafe { handle::borrow::<Arc<Shared>>(runtime, "runtime") }?;
-        Ok(runtime.executor.cast_const())
+        Ok(runtime.executor.handle())
     })
 }
 
@@ -501,8 +479,7 @@ pub unsafe extern "C" fn boc_runtime_report(
         let (shared, out) = unsafe {
             (handle::borrow::<Arc<Shared>>(runtime, "runtime")?, Out::new(report, "report")?)
         };
-        let text = shared.runtime.report().to_string().replace('\0', "");
-        out.put(CString::new(text).expect("there is no zero in it").into_raw());
+        out.put(border::for_c(&shared.runtime.report().to_string()).into_raw());
         Ok(())
     })
 }

@@ -1,12 +1,12 @@
 //! Scopes: waiting for some behaviours, and all that they lead to.
 
 use boc_core::raw::{Counting, Promise, ResultCown};
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use crate::{
     border::{Out, border, quiet},
-    executor::{self, boc_executor, lend_executor},
-    handle::{self, Handle, Kind},
+    executor::{self, Lent, boc_executor},
+    handle::{self, Kind, Known},
     owned::Owned,
     result::boc_result,
     status::boc_status,
@@ -21,32 +21,16 @@ pub struct boc_scope {
 
 /// What a `boc_scope` refers to.
 pub(crate) struct Open {
+    // Before the count, which keeps it.
+    executor: Lent,
     /// The scope's share in its own count.
     _counting: Counting,
     ended: ResultCown<Value>,
-    /// The handle that is lent.
-    executor: *mut boc_executor,
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        handle::end_loan(self.executor);
-    }
-}
-
-// SAFETY: the address of a box.
-unsafe impl Handle for Box<Open> {
+impl Known for Open {
     type Opaque = boc_scope;
     const KIND: Kind = Kind::Scope;
-
-    fn into_raw(self) -> NonNull<()> {
-        NonNull::from(Box::leak(self)).cast()
-    }
-
-    unsafe fn from_raw(raw: NonNull<()>) -> Self {
-        // SAFETY: passed on to the caller.
-        unsafe { Box::from_raw(raw.cast().as_ptr()) }
-    }
 }
 
 /// A scope of behaviours that run on an executor (NULL: as for `boc_when`). `*scope` is to be closed by
@@ -64,7 +48,7 @@ pub unsafe extern "C" fn boc_scope_new(
             promise.fulfil(|value| drop(value.succeed(Owned::nothing())));
         });
         // SAFETY: the scope keeps it.
-        let executor = unsafe { lend_executor(counting.executor()) };
+        let executor = unsafe { Lent::new(counting.executor()) };
         out.put(handle::give(Box::new(Open { _counting: counting, ended, executor })));
         Ok(())
     })
@@ -77,7 +61,7 @@ pub unsafe extern "C" fn boc_scope_executor(scope: *const boc_scope) -> *const b
     quiet(ptr::null(), || {
         // SAFETY: as above.
         let scope = unsafe { handle::borrow::<Box<Open>>(scope, "scope") }?;
-        Ok(scope.executor.cast_const())
+        Ok(scope.executor.handle())
     })
 }
 

@@ -1,12 +1,16 @@
 //! What a cown of C holds, and how a behaviour ends.
 
-use boc_core::{Panic, raw::State};
+use boc_core::{
+    Panic,
+    raw::{CownPtr, State},
+};
 use std::{
-    ffi::{CStr, CString},
+    ffi::{CStr, CString, c_void},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
 use crate::{
+    border,
     complain::complain,
     owned::Owned,
     status::boc_status::{self, *},
@@ -40,6 +44,22 @@ impl Value {
     /// What the result of a behaviour holds that has not ended.
     pub(crate) fn pending() -> Self {
         Self { held: None, ended: Ended::NotYet, seen: AtomicBool::new(false) }
+    }
+
+    /// What a cown that was made by C holds: NULL if it was taken; `None` if it is another cown.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the cown.
+    #[inline]
+    pub(crate) unsafe fn pointer_in(cown: CownPtr) -> Option<*mut c_void> {
+        // SAFETY: passed on to the caller; nobody changes what is in there.
+        unsafe {
+            cown.holds::<Self>().then(|| {
+                let value: *const Self = cown.value();
+                (*value).held.as_ref().map_or(std::ptr::null_mut(), Owned::data)
+            })
+        }
     }
 
     /// Whether it is as [`Value::pending`] made it.
@@ -123,8 +143,7 @@ fn report_unseen(message: &CStr) {
 
 impl State for Value {
     fn panicked(&mut self, panic: Panic) {
-        let message = panic.message().unwrap_or("a panic without a message").replace('\0', "");
-        self.fail(CString::new(message).expect("there is no zero in it"));
+        self.fail(border::for_c(panic.message().unwrap_or("a panic without a message")));
     }
 
     fn cancelled(&mut self) {
