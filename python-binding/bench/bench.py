@@ -13,7 +13,7 @@ from dataclasses import asdict
 from cases import Case, all_cases
 from environment import environment, free_threaded, load
 from tables import show_case, show_outcomes
-from targets import Outcome, outcomes
+from targets import Outcome, backends_of, outcomes
 
 
 def main() -> int:
@@ -34,7 +34,8 @@ def main() -> int:
         show_case(case)
     about["load_after"] = load()
     verdicts = outcomes(cases, workers)
-    show_outcomes(verdicts)
+    about["backends"] = backends_of(cases)
+    show_outcomes(verdicts, backends_of(cases))
     print(f"load {about['load_before']} before, {about['load_after']} after")
     if asked.json:
         with open(asked.json, "w", encoding="utf-8") as file:

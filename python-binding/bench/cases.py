@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lanes import Lane, Round, command, peer
+from lanes import LIBRARIES, Lane, Round, command, peer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -39,18 +39,55 @@ RATE = Column("per second", "", lambda numbers: numbers["count"] / numbers["tota
 EMPTY = Column("scheduling", "ns", seconds_each("schedule_s", 1e9))
 DRAINED = Column("then run", "ns", seconds_each("drain_s", 1e9))
 WALL = Column("time", "s", lambda numbers: numbers["total_s"])
+FIRST = Column("until the first result", "ms", seconds_each("total_s", 1e3))
+STARTED = Column("start alone", "ms", seconds_each("start_s", 1e3))
+STOPPED = Column("then stop", "ms", seconds_each("stop_s", 1e3))
+IMPORTED = Column("import before", "ms", seconds_each("import_s", 1e3))
 CPU = Column("processor time", "s", lambda numbers: numbers["cpu_s"])
 MEMORY = Column("queued", "bytes", seconds_each("queue_bytes", 1))
 
 PEER_NAMES = ("boc", "bocpy", "executor")
 # The executor is given a function that exists in any case.
-ONCE = ("boc", "bocpy")
+ONCE = LIBRARIES
 
 
 def running(name: str, title: str, count: int, workers: int, rounds: int) -> Case:
     lanes = [peer(label, name, count, workers) for label in PEER_NAMES]
     title = f"{count:,} behaviours {title}, {workers} workers, each"
     return Case(name, title, [ALL_DONE, SCHEDULED, RATE], lanes, rounds)
+
+
+def dict_passed(count: int, workers: int, rounds: int) -> Case:
+    lanes = [peer(label, "dict-passed", count, workers, passes=1) for label in LIBRARIES]
+    title = f"{count:,} behaviours on a dict of 1 MB, which do not read it, {workers} workers, each"
+    return Case("dict-passed", title, [ALL_DONE, SCHEDULED, RATE], lanes, rounds)
+
+
+def dict_changed(count: int, rounds: int) -> Case:
+    ways = (("one worker", "dict-changed", 1), ("workers alternate", "dict-alternating", 2))
+    lanes = [
+        peer(f"{library}, {way}", case, count, workers, passes=1)
+        for way, case, workers in ways
+        for library in LIBRARIES
+    ]
+    title = f"{count:,} behaviours that change one key of a dict of 1 MB, each"
+    return Case("dict-changed", title, [ALL_DONE, RATE], lanes, rounds)
+
+
+def buffer(count: int, workers: int, rounds: int) -> Case:
+    lanes = [
+        peer("boc", "buffer", count, workers),
+        peer("bocpy, Matrix", "buffer-matrix", count, workers),
+        peer("bocpy, bytearray", "buffer-bytearray", 1, workers, passes=1),
+    ]
+    title = "64 MB to a behaviour that changes one byte, and back, each"
+    return Case("buffer", title, [ALL_DONE], lanes, rounds)
+
+
+def start(workers: int, rounds: int) -> Case:
+    lanes = [peer(label, "start", 1, workers) for label in LIBRARIES]
+    title = f"start of {workers} workers in a fresh process"
+    return Case("start", title, [FIRST, STARTED, STOPPED, IMPORTED, CPU], lanes, rounds)
 
 
 def scheduling(count: int, workers: int, rounds: int) -> Case:
@@ -61,7 +98,7 @@ def scheduling(count: int, workers: int, rounds: int) -> Case:
         *((f"{name}, one cown, body defined once", "empty-defined-once") for name in ONCE),
         ("functions, made and kept", "keep"),
     ]
-    lanes = [peer(label, case, count, workers, at_once) for label, case in rows]
+    lanes = [peer(label, case, count, workers, at_once=at_once) for label, case in rows]
     title = f"empty behaviours while every worker is held, {at_once:,} queued at once, each"
     return Case("scheduling", title, [EMPTY, DRAINED], lanes, rounds)
 
@@ -123,6 +160,11 @@ def all_cases(workers: int, rounds: int, quick: bool) -> list[Case]:
             workers,
             rounds,
         ),
+        dict_passed(100 if quick else 1_000, workers, rounds),
+        dict_changed(20 if quick else 200, rounds),
+        buffer(20 if quick else 200, workers, rounds),
+        # A process that does nothing else is soon measured.
+        start(2, rounds * 3),
         scheduling(many * 5, workers, rounds),
         arithmetic(10 if quick else 40, workers, rounds),
         scan(100 if quick else 400, workers, min(rounds, 5)),

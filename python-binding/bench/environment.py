@@ -11,6 +11,11 @@ def free_threaded() -> bool:
     return bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
+def judged_backend() -> str:
+    """The backend that has targets on this interpreter."""
+    return "direct" if free_threaded() else "subinterpreters"
+
+
 def load() -> list[float] | None:
     return list(os.getloadavg()) if hasattr(os, "getloadavg") else None
 

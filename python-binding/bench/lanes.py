@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TypeGuard
 
@@ -20,6 +21,8 @@ PROGRAMS = {
     "executor": "executor.py",
     "functions": "functions.py",
 }
+STARTING = "starting.py"
+LIBRARIES = ("boc", "bocpy")
 LIMIT_S = 300
 Round = dict[str, float]
 
@@ -54,24 +57,26 @@ class Lane:
         self.rounds.append({key: value for key, value in answer.items() if is_number(value)})
 
 
-def command(
-    program: str, case: str, count: int, workers: int, at_once: int | None = None
-) -> list[str]:
+def command(program: str, case: str, count: int, workers: int, **options: int) -> list[str]:
+    more = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items()]
     return [
         *(sys.executable, str(PEERS / program), case),
         *("--count", str(count), "--workers", str(workers)),
-        *(() if at_once is None else ("--at-once", str(at_once))),
+        *chain.from_iterable(more),
     ]
 
 
-def peer(label: str, case: str, count: int, workers: int, at_once: int | None = None) -> Lane:
+def peer(label: str, case: str, count: int, workers: int, **options: int) -> Lane:
     """The lane of a peer, named by the start of the label, for a case of its program."""
     name = label.split(",")[0]
-    program = PROGRAMS[name]
-    environment = {"BENCH_LIBRARY": name} if program == "behaviours.py" else {}
+    program = STARTING if case == "start" else PROGRAMS[name]
+    environment = {"BENCH_LIBRARY": name} if name in LIBRARIES else {}
+    if case == "start":
+        # Both packages as pip leaves them, which is compiled; at the latest after the first round.
+        environment["PYTHONDONTWRITEBYTECODE"] = ""
     return Lane(
         label,
-        command(program, case, count, workers, at_once),
+        command(program, case, count, workers, **options),
         environment,
         comparable=name != "functions",
     )

@@ -3,8 +3,8 @@
 from statistics import median
 
 from cases import Case
-from environment import free_threaded
-from targets import Outcome
+from environment import judged_backend
+from targets import Outcome, backends_of
 
 try:
     from rich.console import Console
@@ -41,20 +41,21 @@ def show_case(case: Case) -> None:
             ours = value
         cells.append("" if ours is None or not lane.comparable else f"{amount(value / ours)}×")
         rows.append(cells)
-    show(f"{case.name}: {case.title}; median and best of {case.rounds}", header, rows)
+    backend = "".join(f"; boc's backend: {name}" for name in backends_of([case]))
+    show(f"{case.name}: {case.title}; median and best of {case.rounds}{backend}", header, rows)
     for reason, labels in notes.items():
         print(f"  absent: {'; '.join(labels)}: {reason}")
 
 
-def show_outcomes(outcomes: list[Outcome]) -> None:
+def show_outcomes(outcomes: list[Outcome], backends: list[str]) -> None:
     verdicts = {True: "reached", False: "not reached", None: "–"}
     rows = [
         [outcome.what, outcome.wanted, outcome.measured, verdicts[outcome.reached]]
         for outcome in outcomes
     ]
-    title = "Targets"
-    if not free_threaded():
-        title += " of free-threaded builds, for comparison only on this one"
+    title = f"Targets of the backend {judged_backend()}"
+    if backends and backends != [judged_backend()]:
+        title += f", for comparison only: boc ran with {', '.join(backends)}"
     show(title, ["", "wanted", "measured", "in this run"], rows)
 
 

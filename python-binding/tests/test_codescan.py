@@ -101,20 +101,24 @@ GOOD = [
 ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(("rule", "line", "text"), BAD)
 def test_a_rule_reports_what_it_is_for(rule: str, line: int, text: str) -> None:
     assert rules_in(text) == [(rule, line)]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("text", GOOD)
 def test_a_rule_leaves_good_code_alone(text: str) -> None:
     assert rules_in(text) == []
 
 
+@pytest.mark.once
 def test_every_rule_is_tried() -> None:
     assert {name_of(rule) for rule in RULES} == {rule for rule, _, _ in BAD}
 
 
+@pytest.mark.once
 def test_a_package_may_import_what_it_offers() -> None:
     assert rules_in("from os import path", name="package/__init__.py") == []
 
@@ -122,6 +126,7 @@ def test_a_package_may_import_what_it_offers() -> None:
 # Complexity and totals of a file.
 
 
+@pytest.mark.once
 def test_complexity_counts_every_way_through() -> None:
     facts = facts_of(
         """
@@ -149,6 +154,7 @@ def test_complexity_counts_every_way_through() -> None:
     ]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("text", "lines"), [("", 0), ("x", 1), ("x\n", 1), ("x\n\n", 2), ("x\ny", 2)]
 )
@@ -164,6 +170,7 @@ def fingerprints(text: str) -> list[str]:
     return [body.fingerprint for body in facts_of(text).bodies]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "same",
     [
@@ -179,6 +186,7 @@ def test_names_layout_and_docstrings_do_not_hide_a_duplicate(same: str) -> None:
     assert one == other
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "different",
     [
@@ -196,6 +204,7 @@ def test_a_real_difference_is_no_duplicate(different: str) -> None:
     assert one != other
 
 
+@pytest.mark.once
 def test_swapped_parameters_are_no_duplicate() -> None:
     swapped = BIG_FUNCTION.replace("(sequence)", "(item, sequence)")
     plain = BIG_FUNCTION.replace("(sequence)", "(sequence, item)")
@@ -203,10 +212,12 @@ def test_swapped_parameters_are_no_duplicate() -> None:
     assert one != other
 
 
+@pytest.mark.once
 def test_small_bodies_are_not_compared() -> None:
     assert fingerprints("def f(a):\n    return a + 1") == []
 
 
+@pytest.mark.once
 def test_huge_numbers_and_odd_strings_have_fingerprints() -> None:
     odd = BIG_FUNCTION.replace("(1, 2, 3)", f"(0x{'f' * 9000}, '\\ud800', b'\\xff', ...)")
     assert len(fingerprints(odd)) == 1
@@ -215,6 +226,7 @@ def test_huge_numbers_and_odd_strings_have_fingerprints() -> None:
 # Reading: everything that a file can be.
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("data", "text"),
     [
@@ -230,6 +242,7 @@ def test_bytes_are_decoded_as_python_does(data: bytes, text: str | None) -> None
     assert decode(data) == (text or data.decode("cp1252"))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("data", "kind"),
     [
@@ -263,6 +276,7 @@ PATHOLOGICAL = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", sorted(PATHOLOGICAL))
 def test_pathological_programs_are_scanned_or_refused(name: str) -> None:
     try:
@@ -271,6 +285,7 @@ def test_pathological_programs_are_scanned_or_refused(name: str) -> None:
         assert error.detail
 
 
+@pytest.mark.once
 def test_syntax_errors_name_the_line() -> None:
     with pytest.raises(Unusable) as caught:
         parse("x = 1\ny = = 2\n")
@@ -305,6 +320,7 @@ def write_bad_files(folder: Path) -> dict[str, str]:
     return expected
 
 
+@pytest.mark.once
 def test_unusable_files_are_facts_and_no_exceptions(tmp_path: Path) -> None:
     expected = write_bad_files(tmp_path)
     (tmp_path / "folder.py").mkdir()
@@ -313,11 +329,13 @@ def test_unusable_files_are_facts_and_no_exceptions(tmp_path: Path) -> None:
     assert {name: failure and failure.kind for name, failure in found.items()} == expected
 
 
+@pytest.mark.once
 def test_a_folder_in_place_of_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Unusable):
         read_text(str(tmp_path))
 
 
+@pytest.mark.once
 def test_a_huge_file_is_refused(tmp_path: Path) -> None:
     with open(tmp_path / "huge.py", "wb") as file:
         file.truncate(1 << 30)
@@ -342,6 +360,7 @@ def write_project(folder: Path) -> None:
     (folder / "notes.txt").write_text("nothing")
 
 
+@pytest.mark.once
 def test_a_selection_skips_what_is_installed(tmp_path: Path) -> None:
     write_project(tmp_path)
     found = {source.name: source.package for source in select(str(tmp_path)).sources}
@@ -354,6 +373,7 @@ def test_a_selection_skips_what_is_installed(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.once
 def test_a_selection_starts_with_the_biggest(tmp_path: Path) -> None:
     write_project(tmp_path)
     sizes = [source.size for source in select(str(tmp_path)).sources]
@@ -361,12 +381,14 @@ def test_a_selection_starts_with_the_biggest(tmp_path: Path) -> None:
     assert [s.name for s in select(str(tmp_path), limit=1).sources] == ["a/__init__.py"]
 
 
+@pytest.mark.once
 def test_a_selection_may_be_one_file(tmp_path: Path) -> None:
     write_project(tmp_path)
     (source,) = select(str(tmp_path / "c" / "x.py")).sources
     assert (source.name, source.package) == ("x.py", TOP_LEVEL)
 
 
+@pytest.mark.once
 def test_odd_file_names_are_printable(tmp_path: Path) -> None:
     for name in (b"new\nline.py", b"\xff.py", b"[bold].py"):
         try:
@@ -411,6 +433,7 @@ def test_all_ways_agree_on_a_part_of_the_standard_library() -> None:
     assert_all_ways_agree(select(standard_library(), limit=60))
 
 
+@pytest.mark.once
 def test_the_order_of_the_files_leaves_no_trace(tmp_path: Path) -> None:
     write_project(tmp_path)
     selection = select(str(tmp_path))
@@ -420,6 +443,7 @@ def test_the_order_of_the_files_leaves_no_trace(tmp_path: Path) -> None:
     assert (again, again.digest()) == (report, report.digest())
 
 
+@pytest.mark.once
 def test_a_lost_update_is_noticed() -> None:
     package, shard = PackageTotals("p"), Shard()
     (bodies,) = by_shard(facts_of(BIG_FUNCTION).bodies).values()
@@ -452,6 +476,7 @@ def test_the_command_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert content["report"]["findings"][0]["rule"] == "unused-import"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -13,6 +13,9 @@ import pytest
 
 import boc
 from boc import Cown, quiesce, wait, when, whencall
+from crossing import Gate
+
+pytestmark = pytest.mark.by_reference("the collector sees the objects themselves, with their finalisers")
 
 
 class Thing:
@@ -303,7 +306,7 @@ class TestWithoutTheCollector:
         self.ended(census)
 
 
-def test_what_is_queued_is_not_collected(gate: threading.Event, census: Census) -> None:
+def test_what_is_queued_is_not_collected(gate: Gate, census: Census) -> None:
     boc.start(1)
     log = []
     when()(lambda: gate.wait(60))
@@ -381,7 +384,7 @@ class TestFinalisers:
         [quiesce, wait, lambda: Cown(1).acquire(), lambda: boc.start(), lambda: quiesce(5)],
         ids=["quiesce", "wait", "acquire", "start", "quiesce with timeout"],
     )
-    def test_one_that_waits_on_a_worker(self, call, gate: threading.Event) -> None:
+    def test_one_that_waits_on_a_worker(self, call, gate: Gate) -> None:
         """A worker lets go of cowns after the body; it must not wait for itself then."""
         got = []
 
@@ -477,47 +480,6 @@ class TestFinalisers:
         settle()
         assert all(reference() is None for reference in references)
         assert when(seen)(lambda seen: seen.value).result() == 100
-
-
-def resident() -> int:
-    """Kilobytes of memory that this process uses."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-
-
-def one_round() -> None:
-    cowns = [Cown([n]) for n in range(20)]
-
-    def work(a, b, rest, n=None):
-        a.value.append(n)
-        del a.value[:-5]
-        if n % 50 == 0:
-            raise ValueError(n)
-        return [n, b, rest]
-
-    results = []
-    for n in range(300):
-        some = cowns[n % 20], cowns[(n + 7) % 20], cowns[n % 3 : 9]
-        results.append(whencall(work, some, [n]))
-    when(results)(lambda results: None).result()
-    assert sum(result.exception for result in results) == 6
-
-
-@pytest.mark.parametrize("stop", [False, True], ids=["one runtime", "start and stop"])
-def test_memory_does_not_grow(stop: bool) -> None:
-    def rounds(count):
-        for _ in range(count):
-            one_round()
-            if stop:
-                wait()
-        gc.collect()
-
-    rounds(30)
-    blocks, memory = sys.getallocatedblocks(), resident()
-    rounds(60)
-    assert resident() - memory < 6_000
-    # Not counted on free-threaded builds.
-    assert sys.getallocatedblocks() - blocks < 2_000
 
 
 def test_references_do_not_grow() -> None:

@@ -7,12 +7,15 @@ import gc
 import pickle
 import threading
 import weakref
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 
 import boc
 from boc import Cown, when
+from crossing import Gate, arrived
 
 NOT_HELD = r"only by the behaviour that holds it.*@when\(cown\)"
 
@@ -23,6 +26,11 @@ def in_thread(function):
         return pool.submit(function).result(30)
 
 
+@dataclass
+class Shape:
+    sides: int
+
+
 def refused(cown: Cown) -> None:
     with pytest.raises(RuntimeError, match=NOT_HELD):
         cown.value  # noqa: B018
@@ -31,10 +39,34 @@ def refused(cown: Cown) -> None:
     assert not cown.acquired
 
 
+@pytest.mark.by_reference("identity")
 def test_the_value_is_the_object_itself() -> None:
     value = object()
     cown = Cown(value)
     assert when(cown)(lambda cown: cown.value is value).result()
+
+
+def test_the_value_is_what_was_given() -> None:
+    value = [None, True, 2**70, -1.5, "text", b"bytes", (1, (2,)), {"a": [3]}, {4}, ..., range(5), Shape(6)]
+    cown = Cown(value)
+    assert when(cown)(lambda cown: cown.value == value and list(map(type, cown.value))).result() == [
+        type(one) for one in value
+    ]
+    with cown as held:
+        assert held == value
+    assert when(cown)(lambda cown: cown.value).result() == value
+    boc.quiesce()
+    assert cown.unwrap() == value
+
+
+def test_what_bodies_change_inside_of_the_value_stays() -> None:
+    cown = Cown({"list": [1]})
+    for n in range(2, 4):
+        boc.whencall(lambda cown, n: cown.value["list"].append(n), [cown], [n])
+    with cown as value:
+        assert value == {"list": [1, 2, 3]}
+        value["list"].append(4)
+    assert when(cown)(lambda cown: cown.value).result() == {"list": [1, 2, 3, 4]}
 
 
 def test_a_body_gets_and_sets_the_value() -> None:
@@ -61,7 +93,7 @@ def test_nobody_else_reaches_the_value() -> None:
 def test_the_value_is_out_of_reach_after_the_behaviour() -> None:
     cown = Cown(1)
     kept = when(cown)(lambda cown: cown).result()
-    assert kept is cown
+    assert kept == cown
     refused(kept)
     # The same worker, too.
     boc.start(1)
@@ -100,7 +132,7 @@ def test_acquire_and_release() -> None:
     assert when(cown)(lambda cown: cown.value).result() == 2
 
 
-def test_acquire_takes_its_turn(gate: threading.Event) -> None:
+def test_acquire_takes_its_turn(gate: Gate) -> None:
     log = Cown([])
 
     @when(log)
@@ -173,6 +205,7 @@ def test_a_thread_that_ends_does_not_pass_on_what_it_holds() -> None:
         in_thread(lambda: refused(cown))
 
 
+@pytest.mark.once
 def test_cowns_compare_by_identity() -> None:
     one, other = Cown([1]), Cown([1])
     assert one == one and one != other
@@ -186,6 +219,23 @@ def test_cowns_compare_by_identity() -> None:
         one < 1  # noqa: B015
 
 
+def test_cowns_in_bodies_compare_with_those_outside() -> None:
+    one, other = Cown([1]), Cown([1])
+    order = sorted([one, other])
+
+    @when(other, one)
+    def compare(second, first):
+        assert first == one and first != other and not first != one
+        assert hash(first) == hash(one)
+        assert {first: 1, second: 2} == {one: 1, other: 2}
+        assert sorted([second, first]) == order
+        return first, second
+
+    assert compare.result() == (one, other)
+    assert Counter(compare.result()) == Counter([one, other])
+
+
+@pytest.mark.by_reference("a cown that gets a copy has to look at the value")
 def test_comparing_and_showing_does_not_look_at_the_value() -> None:
     class Touchy:
         def __repr__(self):
@@ -198,7 +248,7 @@ def test_comparing_and_showing_does_not_look_at_the_value() -> None:
     assert cown == cown and hash(cown) and cown != Cown(Touchy())
 
 
-def test_repr_says_what_it_is(gate: threading.Event) -> None:
+def test_repr_says_what_it_is(gate: Gate) -> None:
     assert repr(Cown(1)).startswith("<boc.Cown at 0x")
     pending = when()(lambda: gate.wait(30))
     assert repr(pending).startswith("<boc.Cown pending result at 0x")
@@ -207,6 +257,7 @@ def test_repr_says_what_it_is(gate: threading.Event) -> None:
     assert repr(pending).startswith("<boc.Cown result at 0x")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("copying", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_cown_cannot_be_copied(copying) -> None:
     for thing in Cown(1), [Cown(1)]:
@@ -231,6 +282,7 @@ def test_a_cown_in_a_cown() -> None:
     assert through.result().result() == 1
 
 
+@pytest.mark.once
 def test_weak_references() -> None:
     cown = Cown(1)
     gone = []
@@ -241,9 +293,22 @@ def test_weak_references() -> None:
     assert reference() is None and gone == [True]
 
 
-def test_the_class() -> None:
+def test_weak_references_to_a_cown_that_behaviours_still_need(gate: Gate) -> None:
+    cown = Cown(1)
+    reference = weakref.ref(cown)
+    last = when(cown)(lambda cown: gate.wait(60) and cown.value)
+    del cown
+    gc.collect()
+    gate.set()
+    assert last.result() == 1
+    boc.quiesce()
+    gc.collect()
+    assert reference() is None
+
+
+@pytest.mark.once
+def test_the_class_without_behaviours() -> None:
     assert Cown[int] is not None and Cown.__module__ == "boc"
-    assert isinstance(when()(lambda: 1), Cown)
     for wrong in (), (1, 2):
         with pytest.raises(TypeError):
             Cown(*wrong)
@@ -251,6 +316,11 @@ def test_the_class() -> None:
         type("Sub", (Cown,), {})
     with pytest.raises(AttributeError):
         Cown(1).other = 1
+
+
+def test_a_result_is_of_the_class() -> None:
+    assert isinstance(when()(lambda: 1), Cown)
+    assert when(Cown(1))(lambda cown: isinstance(cown, Cown) and type(cown) is Cown).result()
 
 
 def test_the_exception_flag_of_a_plain_cown() -> None:
@@ -272,9 +342,9 @@ def test_the_exception_flag_of_a_plain_cown() -> None:
 
 
 def test_unwrap_of_a_plain_cown() -> None:
-    value = object()
+    value = ["value"]
     cown = Cown(value)
-    assert cown.unwrap() is value
+    assert arrived(cown.unwrap(), value)
     assert cown.unwrap() is None
     with pytest.raises(RuntimeError, match=r"not the result of a behaviour.*@when\(cown\)"):
         cown.result()

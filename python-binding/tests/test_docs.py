@@ -12,7 +12,10 @@ import pytest
 import boc
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PAGES = [REPOSITORY / "README.md", REPOSITORY / "docs" / "python.md"]
+PAGES = [
+    REPOSITORY / "README.md",
+    *(REPOSITORY / "docs" / name for name in ("python.md", "python-backends.md")),
+]
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SAYS = re.compile(r"^[ \t]*print\(.*\)  # (.*)$", re.MULTILINE)
@@ -36,6 +39,7 @@ def examples() -> dict[str, str]:
 EXAMPLES = examples()
 
 
+@pytest.mark.once
 def test_there_are_examples() -> None:
     for page in PAGES:
         assert any(name.startswith(page.name) for name in EXAMPLES), page
@@ -52,6 +56,7 @@ def test_examples_run_and_print_what_they_say(program, name: str) -> None:
     assert done.stdout.splitlines() == SAYS.findall(EXAMPLES[name])
 
 
+@pytest.mark.once
 def test_everything_public_is_documented() -> None:
     for name in boc.__all__:
         thing = getattr(boc, name)
@@ -60,6 +65,7 @@ def test_everything_public_is_documented() -> None:
             assert any(f"{name}(" in page.read_text() for page in PAGES), name
 
 
+@pytest.mark.once
 def test_members_of_cowns_are_documented() -> None:
     public = [name for name in vars(boc.Cown) if not name.startswith("_")]
     assert {"value", "acquired", "exception", "acquire", "release", "unwrap", "result"} == set(public)
@@ -67,12 +73,14 @@ def test_members_of_cowns_are_documented() -> None:
         assert getattr(boc.Cown, name).__doc__, name
 
 
+@pytest.mark.once
 def test_links_within_the_repository() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.once
 def test_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+.*", boc.__version__)
     assert "unknown" not in boc.__version__

@@ -27,7 +27,7 @@ STATES = {
     "quiescent": "boc.when(cown)(lambda cown: None); boc.quiesce()",
     "queued": "for _ in range(500): boc.when(cown)(lambda cown: time.sleep(0.001))",
     "running": """
-        running = threading.Event()
+        running = crossing.Gate()
         @boc.when(cown)
         def body(cown):
             running.set()
@@ -90,7 +90,7 @@ def test_ways_to_end(program, way: str, state: str) -> None:
 
 
 def source(state: str, ending: str = "") -> str:
-    head = "import threading, time, boc\ncown = boc.Cown(0)\n"
+    head = "import threading, time, boc, crossing\ncown = boc.Cown(0)\n"
     return head + textwrap.dedent(STATES[state]) + "\n" + ending + "\n"
 
 
@@ -107,8 +107,9 @@ def test_nothing_is_said_when_nothing_is_left(program) -> None:
 def test_what_runs_may_end(program) -> None:
     done = program(
         """
-        import threading, time, boc
-        running = threading.Event()
+        import time, boc
+        from crossing import Gate
+        running = Gate()
 
         @boc.when()
         def body():
@@ -147,12 +148,14 @@ ENDLESS = {
 }
 
 
-@pytest.mark.parametrize("body", ENDLESS.values(), ids=ENDLESS)
-def test_a_body_that_does_not_end(program, body: str) -> None:
+@pytest.mark.parametrize("how", ENDLESS)
+def test_a_body_that_does_not_end(program, how: str, backend: str) -> None:
+    body = ENDLESS[how]
     done = program(
         f"""
 import threading, time, boc
-running = threading.Barrier(9)
+from crossing import Meeting
+running = Meeting(9)
 boc.start(8)
 
 def body():
@@ -166,7 +169,11 @@ print(time.monotonic())
     )
     # The clock is the same for all processes.
     took = time.monotonic() - float(done.stdout)
-    ends(done, 0, "boc-worker-0 is still running a behaviour at exit")
+    # Threads can be left behind, but not interpreters.
+    stuck = "the process ends here, with status 1" in done.stderr
+    if how != "naps that catch all":  # which an exception may hit where they do not
+        assert stuck is (backend == "subinterpreters" and not how.startswith("loop"))
+    ends(done, int(stuck), "boc-worker-0 is still running a behaviour at exit")
     # Two seconds to end by itself, half a second to end after an exception, and a busy machine.
     assert 1.9 < took < 30
 
@@ -240,6 +247,7 @@ if not sysconfig.get_config_var("Py_GIL_DISABLED"):
         """
 
 
+@pytest.mark.by_reference("where the object that the body has made ends")
 def test_finalisers_that_do_not_end(program) -> None:
     head = f"""
 import collections.abc, threading, time, boc
@@ -302,7 +310,8 @@ def test_daemon_threads_that_wait_during_the_end(program) -> None:
     done = program(
         """
         import threading, time, boc
-        gate = threading.Event()
+        from crossing import Gate
+        gate = Gate()
         cown = boc.Cown(1)
         blocked = boc.when(cown)(lambda cown: gate.wait(0.3))
         for wait in boc.wait, boc.quiesce, blocked.result, cown.acquire:

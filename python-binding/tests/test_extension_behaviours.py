@@ -11,6 +11,8 @@ import pytest
 import boc
 from boc import Cown, quiesce, when
 
+pytestmark = pytest.mark.by_reference("extensions use objects of the main interpreter")
+
 
 class Value:
     """Something that can be seen to end."""

@@ -13,6 +13,8 @@ import pytest
 import boc
 import compiling
 
+pytestmark = pytest.mark.by_reference("extensions use objects of the main interpreter")
+
 EXAMPLE = Path(__file__).parents[2] / "capi-examples" / "python-extension"
 
 no_cxx = pytest.mark.skipif(

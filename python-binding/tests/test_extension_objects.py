@@ -10,6 +10,9 @@ import pytest
 
 import boc
 from boc import Cown, quiesce, when
+from crossing import Gate
+
+pytestmark = pytest.mark.by_reference("extensions use objects of the main interpreter")
 
 
 class Value:
@@ -165,7 +168,7 @@ def test_null_is_an_error(probe) -> None:
 # Results.
 
 
-def test_a_result_that_only_c_had_is_a_result(probe, gate: threading.Event) -> None:
+def test_a_result_that_only_c_had_is_a_result(probe, gate: Gate) -> None:
     value = Value()
     boc.start(2)
 

@@ -9,6 +9,8 @@ import pytest
 import boc
 from boc import Cown, quiesce, when
 
+pytestmark = pytest.mark.by_reference("extensions use objects of the main interpreter")
+
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_behaviours_of_c_and_of_python_run_in_one_order_exactly_once(probe, threads: int) -> None:

@@ -8,6 +8,9 @@ import pytest
 
 import boc
 from boc import Cown, quiesce, when
+from crossing import Gate
+
+pytestmark = pytest.mark.by_reference("extensions use objects of the main interpreter")
 
 FOREVER = 2**64 - 1
 
@@ -21,7 +24,7 @@ WAITS = {
 
 
 @pytest.mark.parametrize("what", WAITS)
-def test_timeouts(probe, what: str, gate: threading.Event) -> None:
+def test_timeouts(probe, what: str, gate: Gate) -> None:
     blocked = probe.when(lambda: gate.wait() and None, [])
     for timeout in 0, 1_000_000:
         with pytest.raises(TimeoutError):
@@ -32,7 +35,7 @@ def test_timeouts(probe, what: str, gate: threading.Event) -> None:
 
 
 @pytest.mark.parametrize("what", WAITS)
-def test_other_threads_run_while_c_waits(probe, what: str, gate: threading.Event) -> None:
+def test_other_threads_run_while_c_waits(probe, what: str, gate: Gate) -> None:
     """The behaviour ends when another thread lets it, which runs Python for that."""
     blocked = probe.when(lambda: gate.wait() and None, [])
     thread = threading.Thread(target=gate.set)
@@ -111,7 +114,7 @@ def test_what_the_package_runs_is_not_for_c_to_end(probe) -> None:
     assert when(Cown(1))(lambda cown: cown.value).result() == 1
 
 
-def test_what_can_be_asked_of_the_runtime(probe, gate: threading.Event) -> None:
+def test_what_can_be_asked_of_the_runtime(probe, gate: Gate) -> None:
     boc.start(3)
     runtime = probe.runtime()
     workers, in_flight, before, report = probe.runtime_numbers(runtime)

@@ -72,6 +72,7 @@ def test_the_warning_as_an_error(program) -> None:
 
 
 @free_threaded
+@pytest.mark.once
 def test_this_process_runs_without_it() -> None:
     assert not sys._is_gil_enabled()
 

@@ -8,13 +8,14 @@ other.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import boc
-from boc import Cown, quiesce, wait, when, whencall
+from boc import Cown, quiesce, wait, when
+from crossing import Log
+from model import Broken, Cell, Node, Step, act, body_of, flat, scheduling, shown
 
 CONFIGURATION = settings(
     deadline=None,
@@ -22,73 +23,6 @@ CONFIGURATION = settings(
     max_examples=120,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-
-
-class Broken(Exception):
-    pass
-
-
-@dataclass(frozen=True)
-class Step:
-    """One behaviour: what it is scheduled over, and what it does there."""
-
-    cowns: tuple[int | tuple[int, ...], ...]
-    """Indices of cowns, and of results of earlier steps behind those; groups are lists."""
-    action: str
-    number: int
-    sync: str
-
-
-def flat(step: Step) -> list[int]:
-    places = []
-    for entry in step.cowns:
-        places.extend([entry] if isinstance(entry, int) else entry)
-    return places
-
-
-def act(step: Step, cells: list) -> object:
-    """What a behaviour does, on the model's cells and on cowns alike: they have `value`."""
-    seen = [cell.value for cell in cells]
-    text = tuple(hash(str(value)) for value in seen)
-    for offset, cell in enumerate(cells):
-        if step.action == "write":
-            cell.value = (step.number, offset, hash(text))
-        elif step.action == "append":
-            cell.value = (hash(str(cell.value)), step.number)
-        elif step.action == "break half-way" and offset == len(cells) // 2:
-            raise Broken(step.number, text)
-        elif step.action.startswith("break"):
-            cell.value = (step.number, "half")
-    if step.action == "break":
-        raise Broken(step.number, text)
-    return (step.number, text)
-
-
-@dataclass
-class Cell:
-    """A cown of the model."""
-
-    value: object
-
-
-def shown(value: object) -> object:
-    """Exceptions are compared by what they are made of."""
-    return ("raised", *value.args) if isinstance(value, Broken) else value
-
-
-class Shown:
-    """A cown whose exceptions look as they do in the model."""
-
-    def __init__(self, cown: Cown) -> None:
-        self.cown = cown
-
-    @property
-    def value(self) -> object:
-        return shown(self.cown.value)
-
-    @value.setter
-    def value(self, value: object) -> None:
-        self.cown.value = value
 
 
 @st.composite
@@ -130,19 +64,11 @@ def test_one_thread_schedules(program: tuple[int, int, list[Step]]) -> None:
                 outcome = shown(error)
             outcomes.append(outcome)
             cells.append(Cell(outcome))
-
-            def body(*arguments, step=step):
-                held = []
-                for argument in arguments:
-                    held.extend(argument if isinstance(argument, list) else [argument])
-                assert all(cown.acquired for cown in held)
-                return act(step, [Shown(cown) for cown in held])
-
             over = [
                 cowns[entry] if isinstance(entry, int) else [cowns[place] for place in entry]
                 for entry in step.cowns
             ]
-            cowns.append(when(*over)(body))
+            cowns.append(when(*over)(body_of(step)))
             if step.sync == "quiesce":
                 quiesce(60)
             elif step.sync == "wait":
@@ -165,18 +91,6 @@ def outcome_of(result: Cown) -> object:
         return result.result(60)
     except Broken as error:
         return shown(error)
-
-
-@dataclass
-class Node:
-    """A behaviour of a tree: the cowns it is over, and what it schedules."""
-
-    cowns: list[int]
-    children: list[Node]
-    number: int = 0
-    parent: int | None = None
-    older: int | None = None
-    all: list[Node] = field(default_factory=list, repr=False)
 
 
 def nodes(count: int) -> st.SearchStrategy[Node]:
@@ -211,18 +125,8 @@ def test_behaviours_and_threads_schedule(data: st.DataObject, count: int, worker
 
     boc.start(workers)
     cowns = [Cown([]) for _ in range(count)]
-    ran: list[int] = []
-
-    def run(*arguments):
-        *held, node = arguments
-        for cown in held:
-            cown.value.append(node.number)
-        ran.append(node.number)
-        for child in node.children:
-            schedule(child)
-
-    def schedule(node: Node) -> None:
-        whencall(run, [cowns[index] for index in node.cowns], [node])
+    ran = Log()
+    schedule = scheduling(cowns, ran)
 
     # Each root on a thread of its own.
     threads = [threading.Thread(target=schedule, args=[root]) for root in roots]
@@ -233,6 +137,7 @@ def test_behaviours_and_threads_schedule(data: st.DataObject, count: int, worker
     wait(60)
 
     assert sorted(ran) == list(range(len(everyone)))
+    ran.close()
     logs = [cown.unwrap() for cown in cowns]
     for index, log in enumerate(logs):
         assert sorted(log) == [node.number for node in everyone if index in node.cowns]

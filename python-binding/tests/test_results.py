@@ -10,8 +10,31 @@ import pytest
 
 import boc
 from boc import Cown, quiesce, wait, when
+from crossing import Gate, arrived
 
 
+VALUES = [None, 1, 2**70, "text", [1, [2]], {"a": (1, 2)}, {3}, range(4), ValueError("a value"), Cown]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_result_is_or_equals_what_the_body_returned(value: object) -> None:
+    result = when()(lambda: value)
+    for _ in range(2):
+        got = result.result()
+        assert type(got) is type(value)
+        assert got == value or repr(got) == repr(value)
+
+
+def test_a_result_with_cowns_in_it() -> None:
+    inner, other = Cown(1), Cown(2)
+    got = when()(lambda: {"one": inner, "all": [inner, (other,)]}).result()
+    assert got == {"one": inner, "all": [inner, (other,)]}
+    assert when(got["one"])(lambda cown: cown.value).result() == 1
+    made = when()(lambda: [Cown(n) for n in range(3)]).result()
+    assert when(made)(lambda made: [cown.value for cown in made]).result() == [0, 1, 2]
+
+
+@pytest.mark.by_reference("identity")
 def test_result_is_what_the_body_returned() -> None:
     value = object()
     result = when()(lambda: value)
@@ -20,7 +43,7 @@ def test_result_is_what_the_body_returned() -> None:
     assert when()(lambda: None).result() is None
 
 
-def test_result_waits_for_this_behaviour_alone(gate: threading.Event) -> None:
+def test_result_waits_for_this_behaviour_alone(gate: Gate) -> None:
     boc.start(2)
     blocked = when()(lambda: gate.wait(60))
     assert when()(lambda: 1).result() == 1
@@ -28,7 +51,7 @@ def test_result_waits_for_this_behaviour_alone(gate: threading.Event) -> None:
         blocked.result(0)
 
 
-def test_result_times_out_and_can_be_asked_again(gate: threading.Event) -> None:
+def test_result_times_out_and_can_be_asked_again(gate: Gate) -> None:
     result = when()(lambda: gate.wait(60))
     started = time.monotonic()
     with pytest.raises(TimeoutError, match="has not ended in time"):
@@ -47,7 +70,7 @@ def test_long_timeouts(forever: float | None) -> None:
     assert when()(lambda: time.sleep(0.01)).result(forever) is None
 
 
-def test_many_threads_wait_for_one_result(gate: threading.Event) -> None:
+def test_many_threads_wait_for_one_result(gate: Gate) -> None:
     result = when()(lambda: gate.wait(60) and "done")
     with ThreadPoolExecutor(16) as pool:
         waiting = [pool.submit(result.result, 60) for _ in range(16)]
@@ -65,7 +88,7 @@ def test_result_raises_what_the_body_raised() -> None:
     for _ in range(3):
         with pytest.raises(ValueError, match="sorry") as caught:
             fails.result()
-        assert caught.value is error
+        assert arrived(caught.value, error)
 
 
 def test_a_result_is_a_cown() -> None:
@@ -75,7 +98,7 @@ def test_a_result_is_a_cown() -> None:
     assert third.result() == [20, 21]
 
 
-def test_a_behaviour_over_a_result_runs_after_it(gate: threading.Event) -> None:
+def test_a_behaviour_over_a_result_runs_after_it(gate: Gate) -> None:
     boc.start(2)
     first = when()(lambda: gate.wait(60) and "first")
     second = when(first)(lambda first: (first.value, first.exception))
@@ -119,10 +142,10 @@ def test_the_exception_flag_waits() -> None:
 
 @pytest.mark.parametrize("waiting", [quiesce, wait])
 def test_unwrap_hands_the_value_over(waiting) -> None:
-    value = object()
+    value = ["value"]
     result = when()(lambda: value)
     waiting()
-    assert result.unwrap() is value
+    assert arrived(result.unwrap(), value)
     assert result.unwrap() is None
 
 
@@ -154,7 +177,7 @@ def test_unwrap_of_a_result_with_another_value() -> None:
 
 
 def test_unwrap_by_many_threads_hands_the_value_over_once() -> None:
-    value = object()
+    value = ["value"]
     for _ in range(200):
         result = when()(lambda: value)
         quiesce()
@@ -169,10 +192,11 @@ def test_unwrap_by_many_threads_hands_the_value_over_once() -> None:
                 return error
 
         with ThreadPoolExecutor(4) as pool:
-            taken = [pool.submit(ask, result.unwrap) for _ in range(2)]
-            looked = [pool.submit(ask, result.result) for _ in range(2)]
-        assert {id(one.result()) for one in taken} == {id(value), id(None)}
-        assert all(one.result() is value or isinstance(one.result(), RuntimeError) for one in looked)
+            taken = [pool.submit(ask, result.unwrap).result for _ in range(2)]
+            looked = [pool.submit(ask, result.result).result for _ in range(2)]
+        assert [one() for one in taken].count(None) == 1
+        assert sum(arrived(one(), value) for one in taken) == 1
+        assert all(arrived(one(), value) or isinstance(one(), RuntimeError) for one in looked)
 
 
 def test_unwrap_raises_what_the_body_raised() -> None:
@@ -185,7 +209,7 @@ def test_unwrap_raises_what_the_body_raised() -> None:
         failed.result()
 
 
-def test_unwrap_while_behaviours_run_is_refused(gate: threading.Event) -> None:
+def test_unwrap_while_behaviours_run_is_refused(gate: Gate) -> None:
     boc.start(2)
     result = when()(lambda: 1)
     result.result()
@@ -204,18 +228,25 @@ def test_a_result_outlives_its_runtime() -> None:
     assert when(result)(lambda result: result.value).result() == 1
 
 
-def test_a_result_that_holds_itself() -> None:
+@pytest.mark.by_reference("the list is another one by then")
+def test_a_result_that_holds_itself(gate: Gate) -> None:
     made: list[Cown] = []
-    ready = threading.Event()
 
     @when()
     def mine():
-        ready.wait(30)
+        gate.wait(30)
         return made[0]
 
     made.append(mine)
-    ready.set()
+    gate.set()
     assert mine.result() is mine
+
+
+def test_a_result_that_holds_itself_by_another_behaviour(gate: Gate) -> None:
+    mine = when()(lambda: gate.wait(30))
+    when(mine)(lambda mine: setattr(mine, "value", [mine]))
+    gate.set()
+    assert when(mine)(lambda mine: mine.value).result() == [mine]
 
 
 def test_a_result_that_is_never_looked_at() -> None:

@@ -1,4 +1,6 @@
-"""Workers are ordinary Python threads: names, thread-locals, tracing, profiling, debuggers."""
+"""Workers are ordinary Python threads: names, thread-locals, tracing, profiling, debuggers.
+
+By value each has an interpreter of its own, with threads, hooks and locals of its own."""
 
 from __future__ import annotations
 
@@ -15,20 +17,22 @@ import pytest
 
 import boc
 from boc import Cown, quiesce, start, wait, when, whencall
+from crossing import Gate, Meeting
 
 
 def test_names() -> None:
     start(3)
-    meeting = threading.Barrier(3)
+    meeting = Meeting(3)
 
     def name():
-        meeting.wait(60)
+        meeting.wait()
         return threading.current_thread().name
 
     results = [when()(name) for _ in range(3)]
     assert sorted(result.result() for result in results) == [f"boc-worker-{n}" for n in range(3)]
 
 
+@pytest.mark.by_reference("threads of this interpreter")
 def test_they_are_threads_of_the_threading_module() -> None:
     thread = when()(threading.current_thread).result()
     assert type(thread) is threading.Thread and thread.daemon
@@ -38,6 +42,7 @@ def test_they_are_threads_of_the_threading_module() -> None:
     assert not thread.is_alive() and thread not in threading.enumerate()
 
 
+@pytest.mark.by_reference("an object of this interpreter")
 def test_thread_locals() -> None:
     start(1)
     local = threading.local()
@@ -50,12 +55,14 @@ def test_thread_locals() -> None:
     assert not hasattr(local, "count")
 
 
+@pytest.mark.by_reference("an object of this interpreter")
 def test_context_variables_do_not_leak_to_who_schedules() -> None:
     variable = contextvars.ContextVar("variable", default=0)
     when()(lambda: variable.set(5)).result()
     assert variable.get() == 0
 
 
+@pytest.mark.by_reference("hooks of this interpreter")
 @pytest.mark.parametrize(
     ("switch", "kind"), [(threading.settrace, "call"), (threading.setprofile, "call")]
 )
@@ -83,6 +90,7 @@ def test_tracing_workers(switch, kind: str) -> None:
     assert any(name == "body_to_find" and by.startswith("boc-worker") for by, name in seen)
 
 
+@pytest.mark.by_reference("hooks of this interpreter")
 @pytest.mark.skipif(not hasattr(threading, "settrace_all_threads"), reason="since 3.12")
 @pytest.mark.parametrize("which", ["trace", "profile"])
 def test_tracing_workers_that_run_already(which: str) -> None:
@@ -114,6 +122,7 @@ def test_tracing_workers_that_run_already(which: str) -> None:
     assert when(cown)(lambda cown: cown.value).result() == 51
 
 
+@pytest.mark.by_reference("hooks of this interpreter")
 def test_a_trace_function_that_raises() -> None:
     def hook(frame, event, _):
         if frame.f_code.co_name == "body_to_find":
@@ -132,6 +141,7 @@ def test_a_trace_function_that_raises() -> None:
         threading.settrace(None)
 
 
+@pytest.mark.by_reference("hooks of this interpreter")
 def test_a_trace_function_that_uses_boc() -> None:
     log = Cown(0)
 
@@ -153,7 +163,8 @@ def test_a_trace_function_that_uses_boc() -> None:
     assert when(log)(lambda log: log.value).result() == 50
 
 
-def test_a_debugger_sees_the_frames_of_a_body(gate: threading.Event) -> None:
+@pytest.mark.by_reference("threads of this interpreter")
+def test_a_debugger_sees_the_frames_of_a_body(gate: Gate) -> None:
     running = threading.Event()
 
     @when(Cown(7))
@@ -171,6 +182,7 @@ def test_a_debugger_sees_the_frames_of_a_body(gate: threading.Event) -> None:
     body_to_find.result()
 
 
+@pytest.mark.by_reference("hooks of this interpreter")
 def test_breakpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     hit = []
     monkeypatch.setattr(sys, "breakpointhook", lambda: hit.append(threading.current_thread().name))
@@ -178,6 +190,7 @@ def test_breakpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hit == ["boc-worker-0"] or boc.WORKER_COUNT > 1
 
 
+@pytest.mark.by_reference("hooks of this interpreter")
 def test_monitoring() -> None:
     if not hasattr(sys, "monitoring"):
         pytest.skip("since 3.12")
@@ -201,6 +214,7 @@ def test_monitoring() -> None:
     assert seen == ["body_to_find"] * 10
 
 
+@pytest.mark.by_reference("threads of this interpreter")
 def test_asynchronous_exceptions_do_not_end_a_worker() -> None:
     import ctypes
 
@@ -239,6 +253,18 @@ def test_an_event_loop_that_waits_for_results() -> None:
     assert asyncio.run(main()) == [0, 1, 2, 3, 4]
 
 
+def test_warnings_can_be_errors_in_a_body() -> None:
+    def body():
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            warnings.warn("oops", stacklevel=1)
+
+    with pytest.raises(UserWarning, match="oops"):
+        when()(body).result()
+    assert when()(lambda: 1).result() == 1
+
+
+@pytest.mark.by_reference("the filters of this interpreter")
 def test_warnings_in_bodies_are_warnings() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -256,8 +282,9 @@ def test_threads_of_bodies_may_schedule_and_wait() -> None:
     assert when(Cown(0))(body).result(60) == 1
 
 
-def test_many_workers() -> None:
-    start(200)
+def test_many_workers(backend: str) -> None:
+    # An interpreter takes some megabytes.
+    start(200 if backend == "direct" else 20)
     cown = Cown(0)
     for _ in range(2000):
         when(cown)(lambda cown: setattr(cown, "value", cown.value + 1))

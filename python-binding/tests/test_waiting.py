@@ -12,33 +12,31 @@ import pytest
 
 import boc
 from boc import Cown, quiesce, wait, when
+from crossing import Gate, Log
 
 BOTH = pytest.mark.parametrize("waiting", [quiesce, wait])
 
 
 @BOTH
-def test_returns_when_all_is_done(waiting) -> None:
-    done = []
+def test_returns_when_all_is_done(waiting, log: Log) -> None:
     for n in range(50):
-        boc.whencall(lambda n: time.sleep(0.001) or done.append(n), [], [n])
+        boc.whencall(lambda n: time.sleep(0.001) or log.append(n), [], [n])
     assert waiting() is None
-    assert sorted(done) == list(range(50))
+    assert sorted(log) == list(range(50))
 
 
 @BOTH
-def test_waits_for_what_behaviours_schedule(waiting) -> None:
-    done = []
-
+def test_waits_for_what_behaviours_schedule(waiting, log: Log) -> None:
     def body(left):
         time.sleep(0.001)
         if left:
             boc.whencall(body, [], [left - 1])
         else:
-            done.append(True)
+            log.append("last")
 
     boc.whencall(body, [], [30])
     waiting()
-    assert done
+    assert list(log) == ["last"]
 
 
 @BOTH
@@ -52,7 +50,7 @@ def test_with_nothing_to_wait_for(waiting) -> None:
 
 
 @BOTH
-def test_timeouts(waiting, gate: threading.Event) -> None:
+def test_timeouts(waiting, gate: Gate) -> None:
     result = when()(lambda: gate.wait(60) and "done")
     when(result)(lambda result: None)
     for elapsed in 0.05, 0, -1, float("-inf"):
@@ -66,7 +64,7 @@ def test_timeouts(waiting, gate: threading.Event) -> None:
     assert result.result() == "done"
 
 
-def test_after_a_timeout_the_workers_go_on(gate: threading.Event) -> None:
+def test_after_a_timeout_the_workers_go_on(gate: Gate) -> None:
     when()(lambda: gate.wait(60))
     with pytest.raises(TimeoutError):
         wait(0.01)
@@ -74,7 +72,8 @@ def test_after_a_timeout_the_workers_go_on(gate: threading.Event) -> None:
     assert when()(lambda: 1).result() == 1
 
 
-def test_quiesce_leaves_the_workers() -> None:
+@pytest.mark.by_reference("a thread is an object of one interpreter")
+def test_quiesce_leaves_the_worker_threads() -> None:
     def name():
         return threading.current_thread()
 
@@ -87,7 +86,19 @@ def test_quiesce_leaves_the_workers() -> None:
     assert when()(name).result() is not before
 
 
-def test_several_threads_wait_at_once(gate: threading.Event) -> None:
+def test_quiesce_leaves_the_workers_and_wait_does_not() -> None:
+    boc.start(2)
+    for n in range(1, 4):
+        when()(lambda: None)
+        quiesce()
+        assert sum(row["run"] for row in boc.stats()) == n
+    wait()
+    assert boc.stats() == []
+    boc.start(1)
+    assert sum(row["run"] for row in boc.stats()) == 0
+
+
+def test_several_threads_wait_at_once(gate: Gate) -> None:
     boc.start(2)
     result = when()(lambda: gate.wait(60))
     with ThreadPoolExecutor(8) as pool:
@@ -133,7 +144,7 @@ WAITS = {
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="signals to threads")
 @pytest.mark.parametrize("what", WAITS)
 def test_ctrl_c_is_answered_at_once_and_the_program_goes_on(
-    what: str, gate: threading.Event
+    what: str, gate: Gate
 ) -> None:
     boc.start(2)
     cown = Cown([])
@@ -169,7 +180,7 @@ def test_ctrl_c_is_answered_at_once_and_the_program_goes_on(
 
 
 @pytest.mark.parametrize("what", WAITS)
-def test_a_signal_handler_runs_meanwhile(what: str, gate: threading.Event) -> None:
+def test_a_signal_handler_runs_meanwhile(what: str, gate: Gate) -> None:
     boc.start(2)
     cown = Cown([])
     blocked = when(cown)(lambda cown: gate.wait(60))

@@ -13,6 +13,7 @@ import pytest
 
 import boc
 from boc import Cown, quiesce, when, whencall
+from crossing import Gate, Log, Meeting, Room
 
 
 def value_of(cown: Cown):
@@ -32,16 +33,30 @@ def test_parameters_are_the_cowns_in_their_order() -> None:
     cowns = [Cown(n) for n in range(30)]
     random.Random(1).shuffle(cowns)
     got = when(*cowns)(lambda *cowns: cowns).result()
+    assert got == tuple(cowns)
+    values = when(*cowns)(lambda *cowns: [c.value for c in cowns]).result()
+    assert values == [value_of(cown) for cown in cowns]
+
+
+@pytest.mark.by_reference("identity")
+def test_parameters_are_the_same_objects_as_the_cowns() -> None:
+    cowns = [Cown(n) for n in range(30)]
+    got = when(*cowns)(lambda *cowns: cowns).result()
     assert all(a is b for a, b in zip(got, cowns, strict=True))
+    assert when(cowns[0], cowns[0])(lambda a, b: a is b).result()
 
 
 def test_without_cowns() -> None:
-    assert when()(lambda: threading.current_thread().name).result().startswith("boc-worker-")
+    # The numbers are the operating system's.
+    assert when()(lambda: threading.get_ident()).result() != threading.get_ident()
 
 
 class Shop:
     def __init__(self) -> None:
         self.cown = Cown(1)
+
+    def __eq__(self, other):
+        return type(other) is Shop and other.cown == self.cown
 
     def sell(self, cown, by=1):
         cown.value += by
@@ -59,16 +74,38 @@ class Shop:
         return self, cown.value
 
 
+@functools.lru_cache
+def cached(cown):
+    return cown.value
+
+
 class TestWhatCanBeABehaviour:
     def test_closures(self) -> None:
-        seen = []
+        seen, two, function = Cown([]), [2], len
+
+        def deeper(value):
+            return value + two[0] + function(two)
+
+        @when(Cown(1), seen)
+        def body(cown, log):
+            log.value.append(deeper(cown.value))
+            when(seen)(lambda log: log.value.append(deeper(2)))
+
+        quiesce()
+        assert value_of(seen) == [4, 5]
+
+    @pytest.mark.by_reference("the list is another one in the body")
+    def test_closures_share_what_they_close_over(self) -> None:
+        seen, count = [], 0
 
         @when(Cown(1))
         def body(cown):
+            nonlocal count
             seen.append(cown.value)
+            count += 1
 
         body.result()
-        assert seen == [1]
+        assert (seen, count) == ([1], 1)
 
     def test_lambdas(self) -> None:
         assert when(Cown(1))(lambda c: c.value + 1).result() == 2
@@ -89,13 +126,20 @@ class TestWhatCanBeABehaviour:
         add = functools.partial(lambda a, b: a + b.value, 40)
         assert when(Cown(2))(add).result() == 42
 
-    def test_builtins_and_classes(self) -> None:
-        log = []
+    def test_builtins_and_classes(self, log: Log) -> None:
         cown = Cown(1)
+        when([])(log.append).result()
+        assert list(log) == [[]]
+        assert when([cown])(list).result() == [cown]
+        assert when([cown, cown])(len).result() == 2
+        assert when(cown)([cown, 1].count).result() == 1
+        assert when(cown)(type).result() is Cown
+
+    @pytest.mark.by_reference("the list is another one in the body")
+    def test_builtin_methods_of_the_object_itself(self) -> None:
+        log, cown = [], Cown(1)
         when(cown)(log.append).result()
         assert log == [cown]
-        when([cown])(list).result()
-        assert when(cown)(type).result() is Cown
 
     def test_wrapped_functions(self) -> None:
         def plain(cown):
@@ -106,6 +150,13 @@ class TestWhatCanBeABehaviour:
             return plain(*args) + 1
 
         assert when(Cown(1))(wrapper).result() == 2
+        assert when(Cown(1))(cached).result() == 1
+
+    @pytest.mark.by_reference("pickle has only the name for it, which says that it is local")
+    def test_wrappers_around_local_functions_in_c(self) -> None:
+        def plain(cown):
+            return cown.value
+
         assert when(Cown(1))(functools.lru_cache(plain)).result() == 1
 
     def test_other_decorators_below(self) -> None:
@@ -195,9 +246,10 @@ class TestTheSameCownTwice:
 
         @when(cown, cown)
         def body(a, b):
-            assert a is b
+            assert a == b
             a.value += 1
             b.value += 1
+            assert a.value == b.value
 
         body.result()
         assert value_of(cown) == 3
@@ -256,6 +308,23 @@ class TestOrder:
         assert value_of(log) == list(range(2000))
 
     def test_two_behaviours_never_hold_one_cown(self) -> None:
+        boc.start(4)
+        inside, room = Cown([]), Room()
+
+        def body(cown):
+            cown.value.append(1)
+            assert len(cown.value) == 1
+            with room:
+                for _ in range(50):
+                    pass
+            cown.value.pop()
+
+        results = [when(inside)(body) for _ in range(3000)]
+        for result in results:
+            result.result()
+
+    @pytest.mark.by_reference("a list that both would change")
+    def test_two_behaviours_never_change_one_value(self) -> None:
         boc.start(4)
         inside = Cown([])
 
@@ -347,8 +416,8 @@ class TestNested:
 
         assert outer.result().result() == 2
 
-    def test_a_very_long_queue(self) -> None:
-        cown, gate = Cown(0), threading.Event()
+    def test_a_very_long_queue(self, gate: Gate) -> None:
+        cown = Cown(0)
         when(cown)(lambda _: gate.wait(60))
 
         def body(cown):
@@ -404,18 +473,17 @@ class TestThreads:
 
     def test_several_workers_run_at_once(self) -> None:
         boc.start(4)
-        meeting = threading.Barrier(4)
-        results = [when()(lambda: meeting.wait(60)) for _ in range(4)]
+        meeting = Meeting(4)
+        results = [when()(lambda: meeting.wait()) for _ in range(4)]
         assert sorted(result.result() for result in results) == [0, 1, 2, 3]
 
-    def test_a_blocked_behaviour_does_not_block_what_it_scheduled(self) -> None:
+    def test_a_blocked_behaviour_does_not_block_what_it_scheduled(self, gate: Gate) -> None:
         boc.start(2)
-        met = threading.Event()
 
         @when()
         def body():
-            when()(met.set)
-            return met.wait(60)
+            when()(gate.set)
+            return gate.wait(60)
 
         assert body.result()
 
@@ -446,7 +514,7 @@ class TestWhencall:
         got = whencall(lambda a, b: (a.acquired, b.acquired), [Cown(0)], [captured])
         assert got.result() == (True, False)
         captured.acquire()
-        assert whencall(lambda a, b: b is captured, [Cown(0)], [captured]).result()
+        assert whencall(lambda a, b: b == captured, [Cown(0)], [captured]).result()
         captured.release()
 
     def test_keywords(self) -> None:

@@ -5,7 +5,10 @@ use boc_core::{Builder, ExecutorRef, Runtime, raw::CownPtr};
 use std::{
     ffi::{CString, c_void},
     ptr,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -40,6 +43,9 @@ pub trait Host: Sync {
         deadline: Option<Instant>,
         wait: &(dyn Fn(Option<Instant>) -> bool + Sync),
     ) -> Waited;
+
+    /// Runs a behaviour of C by `run`, on a thread of the program that may be [elsewhere](set_elsewhere).
+    fn bring_home(&self, run: &mut dyn FnMut());
 
     /// Calls a function of somebody else, by `call`, where that can run code of the program.
     fn enclose(&self, call: &mut dyn FnMut());
@@ -83,6 +89,27 @@ static HOST: OnceLock<&'static dyn Host> = OnceLock::new();
 pub fn set(host: &'static dyn Host) {
     // Another call can only be one by the same program.
     let _ = HOST.set(host);
+}
+
+/// Whether the program has threads where C must not run its behaviours without further ado.
+static ELSEWHERE: AtomicBool = AtomicBool::new(false);
+
+/// Says that the program has threads that are not where C takes them to be, so that [`Host::bring_home`] is
+/// asked to run the behaviours of C.
+pub fn set_elsewhere() {
+    ELSEWHERE.store(true, Relaxed);
+}
+
+/// Runs a behaviour of C where it is at home.
+#[inline]
+pub(crate) fn at_home<R>(run: impl FnOnce() -> R) -> R {
+    #[cold]
+    fn brought<R>(run: impl FnOnce() -> R) -> R {
+        let (mut run, mut result) = (Some(run), None);
+        current().bring_home(&mut || result = run.take().map(|run| run()));
+        result.expect("the host runs it")
+    }
+    if ELSEWHERE.load(Relaxed) { brought(run) } else { run() }
 }
 
 #[inline]
@@ -139,6 +166,10 @@ impl Host for Alone {
         wait: &(dyn Fn(Option<Instant>) -> bool + Sync),
     ) -> Waited {
         if wait(deadline) { Waited::Done } else { Waited::TimedOut }
+    }
+
+    fn bring_home(&self, run: &mut dyn FnMut()) {
+        run();
     }
 
     fn enclose(&self, call: &mut dyn FnMut()) {

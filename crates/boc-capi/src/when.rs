@@ -112,22 +112,29 @@ impl Call {
 
     /// Calls the body of a behaviour with a result.
     pub(crate) fn run(self, held: Held<'_>, outcome: &mut Value) {
-        let thrown = self.call(held, outcome);
-        Body::finish(outcome, thrown);
-        fail_as_the_host_says(outcome);
+        host::at_home(|| {
+            let thrown = self.call(held, outcome);
+            Body::finish(outcome, thrown);
+            fail_as_the_host_says(outcome);
+            // Here as well, since it may call what C has given.
+            drop(self);
+        });
     }
 
     fn run_detached(self, held: Held<'_>) {
-        // If it fails, the end of this says so.
-        let mut outcome = Value::pending();
-        if let Err(thrown) = self.call(held, &mut outcome) {
-            Body::finish(&mut outcome, Err(thrown));
-        }
-        fail_as_the_host_says(&mut outcome);
-        if outcome.is_untouched() {
-            // There is nothing to drop, which the compiler cannot know.
-            mem::forget(outcome);
-        }
+        host::at_home(|| {
+            // If it fails, the end of this says so.
+            let mut outcome = Value::pending();
+            if let Err(thrown) = self.call(held, &mut outcome) {
+                Body::finish(&mut outcome, Err(thrown));
+            }
+            fail_as_the_host_says(&mut outcome);
+            if outcome.is_untouched() {
+                // There is nothing to drop, which the compiler cannot know.
+                mem::forget(outcome);
+            }
+            drop(self);
+        });
     }
 
     #[inline]

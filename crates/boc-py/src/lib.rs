@@ -1,34 +1,18 @@
-//! The native half of the Python package `boc`: cowns and behaviours of Python objects.
+//! The native half of the Python package `boc`, in the main interpreter.
 //!
-//! This is the *direct* backend: the workers are Python threads of the main interpreter, and a cown
-//! holds the Python object itself.
+//! What workers with interpreters of their own need as well, cowns and behaviours, is in
+//! [`boc_py_worker`]. Here is the rest:
 //!
-//! - [`cown`]: the class `Cown`, and who may look into it;
-//! - [`contents`]: what a cown holds, and how a behaviour leaves its outcome there;
-//! - [`behaviour`]: what a behaviour is made of, and its run;
-//! - [`when`], [`signature`]: from the arguments of `when` to a behaviour;
-//! - [`pool`]: the worker threads, and which pool is in use;
-//! - [`travel`]: references that one thread makes and another one gives up;
-//! - [`ending`]: calls of Python code during which the interpreter may end;
-//! - [`orphan`]: forks on a worker;
-//! - [`unseen`]: exceptions that nobody looked at;
-//! - [`patience`]: waiting so that Ctrl-C is answered;
-//! - [`extension`]: what extensions in C and C++ can do with all of this.
+//! - [`pool`]: the worker threads;
+//! - [`extension`]: what extensions in C and C++ can do;
+//! - [`convert`]: between PyO3 and the crate that works without it.
 
-mod behaviour;
-mod contents;
-mod cown;
-mod ending;
+mod convert;
 mod extension;
-mod orphan;
-mod patience;
 mod pool;
-mod signature;
-mod travel;
-mod unseen;
-mod when;
 
-use pyo3::{exceptions::PyImportError, ffi, prelude::*};
+use boc_py_worker::{interpreter, module, unseen};
+use pyo3::{exceptions::PyImportError, ffi, prelude::*, types::PyBool};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 /// The pool, and what is behind the class `Cown`, are there once for a process.
@@ -56,19 +40,38 @@ mod _boc {
 
     #[pymodule_export]
     use super::{
-        contents::cancelled,
-        cown::Cown,
         extension::objects::{hold_objects, let_go_of_objects},
-        orphan::leave_pool_after_fork,
-        patience::check_timeout,
-        pool::{Pool, inside_behaviour, raise_in_thread, set_exiting},
-        unseen::{Raised, forget_after_fork, take_unseen},
-        when::{when, whencall},
+        pool::{
+            Pool, cancelled, check_timeout, end_resting_interpreters, forget_after_fork,
+            inside_behaviour, leave_pool_after_fork, pause_interpreters, raise_in_thread,
+            resume_interpreters, set_exiting, take_unseen,
+        },
     };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         super::check_interpreter(module.py())?;
+        super::fill(module)?;
         super::extension::add_capsule(module)
     }
+}
+
+/// Adds what the module has in every interpreter, and what it has in the main one alone.
+fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    interpreter::enter_main();
+    let module_object = module.as_ptr();
+    let in_worker = convert::given(PyBool::new(module.py(), false).as_any());
+    // SAFETY: attached to the main interpreter; this is the module `boc._boc`.
+    let filled = unsafe {
+        module::fill(module_object).and_then(|()| {
+            let class = unseen::make_class(module_object)?;
+            module::add(module_object, c"Raised", &class)?;
+            module::add(module_object, c"IN_WORKER", &in_worker)
+        })
+    };
+    filled.map_err(|raised| convert::error(module.py(), raised))?;
+    let names = module.index()?;
+    ["Buffer", "Cown", "Definition", "IN_WORKER", "Parcel", "Raised", "when", "whencall"]
+        .into_iter()
+        .try_for_each(|name| names.append(name))
 }

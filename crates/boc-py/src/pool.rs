@@ -1,33 +1,31 @@
-//! The worker threads, and which pool `when` schedules on.
+//! The worker threads.
 
-use boc_core::{Builder, ExecutorRef, Host, QuiesceError, RunWorkerError, Runtime, raw};
+use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
+use boc_py_worker::{
+    contents, orphan,
+    parcel::Parcel,
+    patience, pool, unseen,
+    worker::{self, Crew},
+};
 use pyo3::{
     exceptions::{PyRuntimeError, PyTimeoutError},
     prelude::*,
     types::{PyDict, PyList},
 };
 use std::{
-    cell::RefCell,
     mem::ManuallyDrop,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicBool, AtomicU64,
-            Ordering::{Acquire, Relaxed, Release},
-        },
-    },
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
-use crate::{
-    ending, orphan,
-    patience::{self, Timeout},
-};
+use crate::convert::{self, Timeout};
 
 /// Workers that wait for threads: each is a Python thread that calls `run_worker`.
 #[pyclass(frozen, module = "boc._boc")]
 pub(crate) struct Pool {
     runtime: ManuallyDrop<Arc<Runtime>>,
+    /// The workers, if they have interpreters of their own.
+    crew: OnceLock<Arc<Crew>>,
 }
 
 impl Drop for Pool {
@@ -41,99 +39,6 @@ impl Drop for Pool {
             unsafe { ManuallyDrop::drop(&mut self.runtime) };
         }
     }
-}
-
-/// The pool in use.
-static CURRENT: Mutex<Option<Arc<Runtime>>> = Mutex::new(None);
-
-/// Changes whenever `CURRENT` does, so that threads can keep a reference of their own and need no
-/// lock to see that it is still the right one.
-static GENERATION: AtomicU64 = AtomicU64::new(0);
-
-/// Whether no pool will be in use any more. Known here, because a thread that calls into Python while
-/// the interpreter ends may not come back.
-static EXITING: AtomicBool = AtomicBool::new(false);
-
-thread_local! {
-    static KNOWN: RefCell<(u64, Option<ExecutorRef>)> = const { RefCell::new((0, None)) };
-}
-
-pub(crate) fn current() -> MutexGuard<'static, Option<Arc<Runtime>>> {
-    CURRENT.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn set_current(runtime: Option<Arc<Runtime>>) {
-    let old = std::mem::replace(&mut *current(), runtime);
-    GENERATION.fetch_add(1, Release);
-    drop(old);
-}
-
-/// Whether behaviours of the pool in use are running or waiting.
-pub(crate) fn is_busy() -> bool {
-    current().as_ref().is_some_and(|runtime| runtime.in_flight() > 0)
-}
-
-/// Calls `schedule` with the executor to schedule on: that of the worker which this thread is, or
-/// the pool in use, which is started if there is none.
-///
-/// `schedule` says `None` if the executor refused. Then another thread has just stopped the pool,
-/// and it is called again with the next one; but a worker has no other executor than its own.
-pub(crate) fn with_executor<R>(
-    py: Python<'_>,
-    mut schedule: impl FnMut(&ExecutorRef, Refusal) -> Option<R>,
-) -> PyResult<R> {
-    let mine = |executor: &ExecutorRef| schedule(executor, Refusal::IsFinal);
-    if let Some(result) = raw::with_current_executor(|executor| executor.and_then(mine)) {
-        return Ok(result);
-    }
-    loop {
-        let in_use = |executor: &ExecutorRef| schedule(executor, Refusal::IsTold);
-        if let Some(result) = known(|executor| executor.and_then(in_use)) {
-            return Ok(result);
-        }
-        start(py)?;
-    }
-}
-
-/// Starts a pool, if there is none in use.
-pub(crate) fn start(py: Python<'_>) -> PyResult<()> {
-    if EXITING.load(Relaxed) {
-        return Err(PyRuntimeError::new_err(
-            "cannot schedule behaviours while the interpreter exits",
-        ));
-    }
-    py.check_signals()?;
-    ending::call(py, "boc._runtime", "start", [])?;
-    Ok(())
-}
-
-/// What becomes of a behaviour that an executor refuses.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// It is scheduled on another executor.
-    IsTold,
-    /// It is cancelled.
-    IsFinal,
-}
-
-/// Calls `f` with this thread's reference to the executor of the pool in use.
-pub(crate) fn known<R>(f: impl FnOnce(Option<&ExecutorRef>) -> R) -> R {
-    let generation = GENERATION.load(Acquire);
-    let executor = KNOWN.with_borrow_mut(|(seen, executor)| {
-        if *seen != generation {
-            *executor = current().as_ref().map(|runtime| runtime.executor().clone());
-            *seen = generation;
-        }
-        // Taken out, because `f` runs Python code, which may come here again.
-        executor.take()
-    });
-    let result = f(executor.as_ref());
-    KNOWN.with_borrow_mut(|(seen, place)| {
-        if *seen == generation && place.is_none() {
-            *place = executor;
-        }
-    });
-    result
 }
 
 /// A Python thread stays attached while it has behaviours to run, and detaches to sleep.
@@ -161,18 +66,21 @@ impl Pool {
     #[new]
     fn new(workers: usize) -> PyResult<Self> {
         let runtime = Builder::new().workers(workers).foreign_threads().build()?;
-        Ok(Self { runtime: ManuallyDrop::new(Arc::new(runtime)) })
+        let runtime = ManuallyDrop::new(Arc::new(runtime));
+        Ok(Self { runtime, crew: OnceLock::new() })
     }
 
     /// Makes this the pool that `when` schedules on.
     fn activate(&self) {
-        set_current(Some(Arc::clone(&self.runtime)));
+        let by_value = self.crew.get().is_some();
+        let runtime = Arc::clone(&self.runtime);
+        pool::set_current(Some(pool::Pool { runtime, by_value }));
     }
 
     /// Makes no pool the one that `when` schedules on.
     #[staticmethod]
     fn deactivate() {
-        set_current(None);
+        pool::set_current(None);
     }
 
     /// Runs behaviours on the calling thread, until the pool is told to end.
@@ -184,17 +92,51 @@ impl Pool {
         })
     }
 
+    /// Starts workers with interpreters of their own, which get this `sys.path`, and settings for
+    /// `boc._worker`.
+    fn start_interpreters(
+        &self,
+        py: Python<'_>,
+        workers: usize,
+        path: &Bound<'_, PyAny>,
+        settings: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        boc_capi::host::set_elsewhere();
+        let start = || {
+            let path = Parcel::pack(&convert::given(path))?;
+            let settings = Parcel::pack(&convert::given(settings))?;
+            Crew::start(Arc::clone(&self.runtime), workers, path, settings)
+        };
+        let crew = start().map_err(|raised| convert::error(py, raised))?;
+        let _ = self.crew.set(crew);
+        Ok(())
+    }
+
+    /// Waits until those workers have ended; says whether they have.
+    #[pyo3(signature = (timeout=None))]
+    fn join_interpreters(&self, py: Python<'_>, timeout: Option<Timeout>) -> PyResult<bool> {
+        let joined = self.crew.get().map_or(Ok(true), |crew| crew.join(seconds(timeout)));
+        joined.map_err(|raised| convert::error(py, raised))
+    }
+
+    /// Raises SystemExit in those workers that have not ended; gives their names.
+    fn interrupt_interpreters(&self) -> Vec<String> {
+        self.crew.get().map_or_else(Vec::new, Crew::interrupt)
+    }
+
     /// Waits until all behaviours have ended.
     #[pyo3(signature = (timeout=None))]
     fn quiesce(&self, py: Python<'_>, timeout: Option<Timeout>) -> PyResult<()> {
-        if inside_behaviour() {
+        if pool::inside_behaviour() {
             return Err(PyRuntimeError::new_err(QuiesceError::InsideBehaviour.to_string()));
         }
         let quiesce = |until: Option<Instant>| {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             self.runtime.quiesce(left).is_ok()
         };
-        if patience::wait(py, patience::deadline(timeout), quiesce)? {
+        let deadline = timeout.and_then(|Timeout(seconds)| patience::deadline(seconds));
+        let waited = patience::wait(deadline, quiesce);
+        if waited.map_err(|raised| convert::error(py, raised))? {
             return Ok(());
         }
         let left = self.runtime.in_flight();
@@ -210,7 +152,7 @@ impl Pool {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             self.runtime.wait_retired(left)
         };
-        patience::wait(py, None, retired).map(|_| ())
+        patience::wait(None, retired).map(|_| ()).map_err(|raised| convert::error(py, raised))
     }
 
     /// Tells the workers to end after the behaviour they are running; what has not started is
@@ -240,17 +182,73 @@ impl Pool {
     }
 }
 
+/// Raises what is wrong with a timeout, for waits that turn out not to be needed.
+#[pyfunction]
+#[pyo3(signature = (timeout))]
+pub(crate) fn check_timeout(timeout: Option<Timeout>) {
+    let _ = timeout;
+}
+
+/// How many behaviours were cancelled before they started, since the process began.
+#[pyfunction]
+pub(crate) fn cancelled() -> usize {
+    contents::cancelled()
+}
+
 /// Says whether threads that schedule are told that the interpreter exits.
 #[pyfunction]
 pub(crate) fn set_exiting(exiting: bool) {
-    EXITING.store(exiting, Relaxed);
+    pool::set_exiting(exiting);
 }
 
-/// Whether the calling thread is running the body of a behaviour, or a finaliser behind one: the
-/// worker releases cowns then, and would wait for itself just the same.
+/// Whether the calling thread is running the body of a behaviour, or a finaliser behind one.
 #[pyfunction]
 pub(crate) fn inside_behaviour() -> bool {
-    boc_core::inside_behaviour() || raw::with_current_executor(|executor| executor.is_some())
+    pool::inside_behaviour()
+}
+
+/// Ends the interpreters that are kept for the next pool, and waits for that; says whether they have ended.
+#[pyfunction]
+#[pyo3(signature = (timeout=None))]
+pub(crate) fn end_resting_interpreters(py: Python<'_>, timeout: Option<Timeout>) -> PyResult<bool> {
+    worker::end_resting(seconds(timeout)).map_err(|raised| convert::error(py, raised))
+}
+
+/// Ends all interpreters but the main one until `resume_interpreters`.
+#[pyfunction]
+pub(crate) fn pause_interpreters() {
+    worker::before_fork();
+}
+
+/// Has the workers make their interpreters anew.
+#[pyfunction]
+pub(crate) fn resume_interpreters() {
+    worker::after_fork_in_parent();
+}
+
+fn seconds(timeout: Option<Timeout>) -> Option<Duration> {
+    let seconds = timeout.and_then(|Timeout(seconds)| seconds);
+    seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)))
+}
+
+/// Called in a child process, on the thread that forked.
+#[pyfunction]
+pub(crate) fn leave_pool_after_fork() {
+    worker::after_fork_in_child();
+    orphan::leave_pool_after_fork();
+}
+
+/// Called in a child process: what the parent's behaviours raised is the parent's to log.
+#[pyfunction]
+pub(crate) fn forget_after_fork() {
+    unseen::forget_after_fork();
+}
+
+/// The exceptions that nobody has looked at so far; they count as seen from now on.
+#[pyfunction]
+pub(crate) fn take_unseen(py: Python<'_>) -> Vec<Py<PyAny>> {
+    let all = unseen::take_unseen().into_iter();
+    all.filter_map(|exception| convert::object(py, Ok(exception)).ok()).collect()
 }
 
 /// Raises an exception in another thread, as soon as that runs Python code.

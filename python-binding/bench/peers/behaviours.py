@@ -18,10 +18,11 @@ import os
 import random
 from collections.abc import Callable
 from functools import cache, partial
+from threading import get_ident
 from typing import Any
 
 from arithmetic import arithmetic
-from program import Work, arguments, queued, report, timed
+from program import Work, arguments, backend_of, queued, report, timed
 
 library: Any = importlib.import_module(os.environ.get("BENCH_LIBRARY", "boc"))
 Cown = library.Cown
@@ -88,6 +89,115 @@ def big_list(count: int) -> Work:
     return schedule, lambda: len(shared.unwrap()) == 100_000 + count
 
 
+def megabyte() -> dict[str, Any]:
+    """A dictionary that is 1 MB of pickle."""
+    return {f"{n:08}": f"{n:>86}" for n in range(10_000)} | {"served": (0, 0, 0)}
+
+
+def intact(value: dict[str, Any]) -> bool:
+    return {**value, "served": (0, 0, 0)} == megabyte()
+
+
+def dict_passed(count: int) -> Work:
+    shared = Cown(megabyte())
+
+    def schedule() -> None:
+        for _ in range(count):
+
+            @when(shared)
+            def passed(shared):
+                pass
+
+    return schedule, lambda: intact(shared.unwrap())
+
+
+def serve(value):
+    """Change one key: how many have served, how often another worker than before, and who did last."""
+    served, turns, last = value["served"]
+    me = get_ident()
+    value["served"] = served + 1, turns + (me != last), me
+
+
+def dict_changed(count: int) -> Work:
+    """To be run with one worker: each behaviour finds the dictionary where the one before has left it."""
+    shared = Cown(megabyte())
+
+    def schedule() -> None:
+        for _ in range(count):
+
+            @when(shared)
+            def change(shared):
+                serve(shared.value)
+
+    def right() -> bool:
+        value = shared.unwrap()
+        return value["served"][:2] == (count, 1) and intact(value)
+
+    return schedule, right
+
+
+def dict_alternating(count: int) -> Work:
+    """To be run with two workers: each behaviour runs on the worker that the one before did not run on.
+
+    That other worker is the only one that is free, since a behaviour which waits for a byte has taken the
+    place of the one before.
+    """
+    shared = Cown(megabyte())
+    done_read, done_write = done_pipe()
+
+    def schedule() -> None:
+        release = hold_workers(1, 0)
+        for turn in range(count):
+
+            @when(shared)
+            def change(shared, done=done_write):
+                serve(shared.value)
+                os.write(done, b"!")
+
+            os.read(done_read, 1)
+            take_place = hold_workers(1, (turn + 1) % 2)
+            release()
+            release = take_place
+        release()
+
+    def right() -> bool:
+        value = shared.unwrap()
+        return value["served"][:2] == (count, count) and intact(value)
+
+    return schedule, right
+
+
+def there_and_back(make: Callable[[], Any], place: Any, count: int) -> Work:
+    """One after the other: a block to a behaviour that changes one place of it, and back."""
+    block = [make()]
+
+    def schedule() -> None:
+        for _ in range(count):
+            cown = Cown(block.pop())
+
+            @when(cown)
+            def touch(cown, place=place):
+                cown.value[place] = (cown.value[place] + 1) % 256
+
+            quiesce()
+            block.append(cown.unwrap())
+
+    return schedule, lambda: block[0][place] == count % 256
+
+
+def buffer() -> Any:
+    return library.Buffer(64 << 20)
+
+
+def block_of_bytes() -> Any:
+    return bytearray(64 << 20)
+
+
+def matrix() -> Any:
+    """What bocpy moves without a copy: 64 MB of floats."""
+    return library.Matrix(1, (64 << 20) // 8)
+
+
 def spin(count: int) -> Work:
     cowns = [Cown(0) for _ in range(count)]
 
@@ -152,13 +262,18 @@ def queue_defined_once(count: int) -> Work:
 
 
 @cache
-def pipes() -> tuple[int, int, int, int]:
+def pipes(which: int) -> tuple[int, int, int, int]:
     return *os.pipe(), *os.pipe()
 
 
-def hold_workers(workers: int) -> Callable[[], None]:
-    """Occupy every worker; what is returned lets them go."""
-    ready_read, ready_write, go_read, go_write = pipes()
+@cache
+def done_pipe() -> tuple[int, int]:
+    return os.pipe()
+
+
+def hold_workers(workers: int, which: int = 0) -> Callable[[], None]:
+    """Occupy so many workers; what is returned lets them go. `which` tells those held at one time apart."""
+    ready_read, ready_write, go_read, go_write = pipes(which)
     for _ in range(workers):
 
         @when()
@@ -181,6 +296,12 @@ RUNNING = {
     "pairs": pairs,
     "independent": independent,
     "big-list": big_list,
+    "dict-passed": dict_passed,
+    "dict-changed": dict_changed,
+    "dict-alternating": dict_alternating,
+    "buffer": partial(there_and_back, buffer, 0),
+    "buffer-bytearray": partial(there_and_back, block_of_bytes, 0),
+    "buffer-matrix": partial(there_and_back, matrix, (0, 0)),
     "arithmetic": spin,
 }
 HELD = {
@@ -196,14 +317,11 @@ def main() -> None:
     asked = arguments()
     library.start(worker_count=asked.workers)
     if asked.case in RUNNING:
-        numbers = timed(RUNNING[asked.case], asked.count, quiesce)
+        numbers = timed(RUNNING[asked.case], asked.count, quiesce, asked.passes)
     else:
         hold = partial(hold_workers, asked.workers)
         numbers = queued(HELD[asked.case], asked.count, asked.at_once, hold, quiesce)
-    about = {}
-    if hasattr(library, "backend"):
-        about["backend"] = str(library.backend())
-    report(asked.count, numbers, about)
+    report(asked.count, numbers, backend_of(library))
     library.wait()
 
 

@@ -177,7 +177,7 @@ def main() -> None:
         end = partial(finish, pool, asked.workers)
         if asked.case in RUNNING:
             prepare = partial(RUNNING[asked.case], pool)
-            numbers = timed(prepare, asked.count, end)
+            numbers = timed(prepare, asked.count, end, asked.passes)
         else:
             prepare = partial(HELD[asked.case], pool)
             hold = partial(hold_workers, pool, asked.workers)

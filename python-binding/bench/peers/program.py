@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter, process_time
+from typing import Any
 
 from resident import resident
 
@@ -25,26 +26,26 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--workers", type=int, required=True)
     parser.add_argument("--at-once", type=int, help="queued at once; all, if not said")
+    parser.add_argument("--passes", type=int, default=5, help="so often in this process")
     asked = parser.parse_args()
     asked.at_once = asked.at_once or asked.count
     return asked
 
 
-PASSES = 5
-"""So often the work is timed in one process; the first passes still fetch memory from the system."""
+def timed(prepare: Prepare, count: int, finish: Callable[[], None], passes: int) -> Numbers:
+    """Schedule while the workers run; `finish` returns when all is done.
 
-
-def timed(prepare: Prepare, count: int, finish: Callable[[], None]) -> Numbers:
-    """Schedule while the workers run; `finish` returns when all is done. The median of the passes."""
+    The median of the passes, of which the first ones still fetch memory from the system.
+    """
     schedule, right = prepare(max(1, count // 20))
     schedule()
     finish()
     insist(right())
-    passes = sorted(
-        (timed_pass(prepare, count, finish) for _ in range(PASSES)),
+    measured = sorted(
+        (timed_pass(prepare, count, finish) for _ in range(passes)),
         key=lambda numbers: numbers["total_s"],
     )
-    return passes[PASSES // 2]
+    return measured[passes // 2]
 
 
 def timed_pass(prepare: Prepare, count: int, finish: Callable[[], None]) -> Numbers:
@@ -101,6 +102,11 @@ def queued(
 def insist(right: bool) -> None:
     if not right:
         sys.exit("the work came out wrong")
+
+
+def backend_of(library: Any) -> dict[str, str]:
+    """How the library runs behaviours, if it has a choice."""
+    return {"backend": library.backend()} if hasattr(library, "backend") else {}
 
 
 def report(count: int, numbers: Numbers, about: Mapping[str, object]) -> None:

@@ -5,12 +5,13 @@ that the driver can tell if one did not.
 """
 
 import argparse
+import sys
 from time import perf_counter, process_time
 
 from codescan.progress import unwatched
 from codescan.report import Report
 from codescan.sources import Selection, select, standard_library
-from program import report
+from program import backend_of, report
 
 
 def behaviours(selection: Selection, workers: int) -> Report:
@@ -50,7 +51,9 @@ def main() -> None:
     found = scan(selection, asked.workers)
     done = perf_counter()
     numbers = {"total_s": done - began, "cpu_s": process_time() - cpu}
-    report(len(selection.sources), numbers, {"digest": found.digest()})
+    # Nothing is asked of a package that this way did without.
+    backend = backend_of(sys.modules.get("boc"))
+    report(len(selection.sources), numbers, {"digest": found.digest(), **backend})
 
 
 if __name__ == "__main__":

@@ -21,20 +21,43 @@ There are no locks to take, so there is nothing to forget and nothing to deadloc
 share a cown run in the order in which they were scheduled.
 """
 
-from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
-from boc._boc import _C_API as _C_API
-from boc._boc import Cown, when, whencall
+from boc._boc import IN_WORKER, Buffer, Cown, when, whencall
 from boc._include import get_include, get_sources
-from boc._runtime import WORKER_COUNT, backend, quiesce, start, stats, wait
 
-try:
-    __version__: str = version("boc")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0.0.0+unknown"
+if TYPE_CHECKING or not IN_WORKER:
+    from boc._boc import _C_API as _C_API
+    from boc._runtime import WORKER_COUNT, backend, quiesce, start, stats, wait
+else:
+    import sys
+
+    from boc import _inside
+    from boc._inside import WORKER_COUNT, backend, quiesce, start, stats, wait
+
+    # Functions of the main interpreter are sent by their names.
+    sys.modules["boc._runtime"] = _inside
+
+__version__: str
+
+
+def __getattr__(name: str) -> str:
+    # Found out when somebody asks, as that takes longer than all else here.
+    if name != "__version__":
+        raise AttributeError(f"module 'boc' has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("boc")
+    except PackageNotFoundError:  # a source tree that was never installed
+        found = "0.0.0+unknown"
+    globals()["__version__"] = found
+    return found
+
 
 __all__ = [
     "WORKER_COUNT",
+    "Buffer",
     "Cown",
     "__version__",
     "backend",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 
 def get_include() -> str:
@@ -11,7 +11,7 @@ def get_include() -> str:
     ``#include <boc/boc_python.h>`` then gives an extension module the functions to make cowns and to
     schedule behaviours in the scheduler of the program that imports it. There is nothing to link.
     """
-    return str(Path(__file__).with_name("include"))
+    return os.path.join(os.path.dirname(__file__), "include")
 
 
 def get_sources() -> list[str]:

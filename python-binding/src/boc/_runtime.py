@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 import warnings
+from collections.abc import Callable
 from typing import Any, Literal, NoReturn, overload
 
 from boc import _unseen
@@ -28,19 +29,29 @@ from boc._boc import (
     inside_behaviour,
     leave_pool_after_fork,
     let_go_of_objects,
-    raise_in_thread,
+    pause_interpreters,
+    resume_interpreters,
     set_exiting,
 )
+from boc._direct import Direct
+from boc._subinterpreters import SubInterpreters
 
 _log = logging.getLogger("boc")
 
-_BACKENDS = ("direct",)
+_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
+_BACKENDS: dict[str, type[Direct | SubInterpreters]] = {"direct": Direct}
+if sys.version_info >= (3, 12) and not _FREE_THREADED:
+    _BACKENDS["subinterpreters"] = SubInterpreters
 
 _EXIT_GRACE = 2.0
 """Seconds that a behaviour may go on running after the main program has ended."""
 
 _EXIT_INTERRUPTED = 0.5
 """Seconds that a behaviour then has to end after an exception was raised in it."""
+
+_EXIT_TRIES = 6
+"""How often that is tried again where the process cannot end with a worker that is still there."""
 
 
 def _available_cores() -> int:
@@ -55,12 +66,12 @@ WORKER_COUNT: int = max(1, _available_cores() - 1)
 
 
 class _State:
-    """The pool in use, and its threads."""
+    """The pool in use, and its workers."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.pool: Pool | None = None
-        self.threads: list[threading.Thread] = []
+        self.workers: Direct | SubInterpreters | None = None
         self.warned_about_gil = False
         self.exiting = False
 
@@ -75,9 +86,11 @@ def backend() -> str:
     """The name of the backend that runs behaviours, or would run them.
 
     ``"direct"``: the workers are threads of this interpreter, and cowns hold the objects
-    themselves.
+    themselves. ``"subinterpreters"``: each worker has an interpreter of its own, with a GIL of its own,
+    and what a behaviour uses is copied.
     """
-    return _chosen_backend(None)
+    workers = _state.workers
+    return _chosen_backend(None) if workers is None else workers.name
 
 
 def _chosen_backend(asked: str | None) -> str:
@@ -85,10 +98,17 @@ def _chosen_backend(asked: str | None) -> str:
     if asked is None:
         source, asked = "the environment variable BOC_BACKEND", os.environ.get("BOC_BACKEND")
     if not asked:
-        return "direct"
+        return "subinterpreters" if "subinterpreters" in _BACKENDS else "direct"
     if not isinstance(asked, str):
         raise TypeError(f"backend must be a str or None, not {type(asked).__name__}")
     if asked not in _BACKENDS:
+        if asked == "subinterpreters":
+            why = (
+                "a free-threaded Python, where threads run in parallel"
+                if _FREE_THREADED
+                else "Python before 3.12, whose interpreters share one GIL"
+            )
+            raise ValueError(f"{source} cannot be 'subinterpreters' on {why}: use 'direct'")
         choices = " or ".join(repr(name) for name in _BACKENDS)
         raise ValueError(f"{source} must be {choices}, not {asked!r}")
     return asked
@@ -115,15 +135,17 @@ def start(
     The first behaviour does this too, so there is no need to call it except to choose something.
 
     :param worker_count: How many behaviours run at the same time; :data:`WORKER_COUNT` by default.
-    :param backend: ``"direct"``, or ``None`` to let boc (or the environment variable
-        ``BOC_BACKEND``) choose.
+    :param backend: ``"direct"`` or ``"subinterpreters"``, or ``None`` to let boc (or the environment
+        variable ``BOC_BACKEND``) choose: ``"direct"`` where the GIL is off, else ``"subinterpreters"`` from
+        Python 3.12 on. See :func:`backend`.
     :param module: Accepted for programs written for bocpy; not needed.
     :raises TypeError: If an argument has the wrong type.
     :raises ValueError: If ``worker_count`` is not from 1 to 65535, or there is no such backend.
-    :raises RuntimeError: Inside of a behaviour, and while the interpreter exits.
+    :raises RuntimeError: Inside of a behaviour, while the interpreter exits, if another backend than that
+        which is asked for is running, and if a worker cannot start.
     """
     count = _checked_worker_count(worker_count)
-    _chosen_backend(backend)
+    chosen = _chosen_backend(backend)
     if inside_behaviour():
         raise RuntimeError(
             "start() inside of a behaviour: the workers are running, or this would not run"
@@ -131,28 +153,29 @@ def start(
     with _state.lock:
         if _state.exiting:
             raise RuntimeError("cannot schedule behaviours while the interpreter exits")
-        if _state.pool is not None:
+        if _state.workers is not None:
+            running = _state.workers.name
+            if backend is not None and chosen != running:
+                raise RuntimeError(
+                    f"the workers are running with backend={running!r}: call wait() before you start "
+                    f"them with another one"
+                )
             return
         _warn_if_serialised()
-        pool = Pool(count)
-        threads = [
-            threading.Thread(target=pool.run_worker, name=f"boc-worker-{index}", daemon=True)
-            for index in range(count)
-        ]
-        try:
-            for thread in threads:
-                thread.start()
-        except BaseException:
+        pool, workers = Pool(count), _BACKENDS[chosen]()
+        workers.start(pool, count)
+        if _state.workers is not None:
+            # What ran meanwhile on this very thread, a signal's handler or a finaliser, was first.
             pool.stop()
-            raise
-        _state.pool, _state.threads = pool, threads
+            workers.join()
+            return
+        _state.pool, _state.workers = pool, workers
         pool.activate()
 
 
 def _warn_if_serialised() -> None:
     """Say once that a build made for running without the GIL runs with it."""
-    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-    if free_threaded and sys._is_gil_enabled() and not _state.warned_about_gil:  # type: ignore[attr-defined,unused-ignore]
+    if _FREE_THREADED and sys._is_gil_enabled() and not _state.warned_about_gil:  # type: ignore[attr-defined,unused-ignore]
         _state.warned_about_gil = True
         warnings.warn(
             "this free-threaded Python runs with the GIL switched on (by PYTHON_GIL=1, -X gil=1, or "
@@ -215,13 +238,12 @@ def wait(timeout: float | None = None, *, stats: bool = False) -> list[dict[str,
     with _state.lock:
         mine = _state.pool is pool
         if mine:
-            threads, _state.pool, _state.threads = _state.threads, None, []
+            workers, _state.pool, _state.workers = _state.workers, None, None
             Pool.deactivate()
-    if mine:
+    if mine and workers is not None:
         # Behaviours that another thread scheduled in the meantime still run.
         pool.drain()
-        for thread in threads:
-            thread.join()
+        workers.join()
     return pool.stats() if stats else None
 
 
@@ -239,21 +261,20 @@ def _at_exit() -> None:
     """End the workers: what runs may finish within a moment, what has not started is dropped."""
     with _state.lock:
         _state.exiting = True
-        pool, threads = _state.pool, _state.threads
-        _state.pool, _state.threads = None, []
+        pool, workers = _state.pool, _state.workers
+        _state.pool, _state.workers = None, None
         # Other threads may still run; from now on they are told when they schedule.
         set_exiting(True)
         Pool.deactivate()
-    if pool is not None:
+    if pool is not None and workers is not None:
         cancelled_before = cancelled()
         pool.stop()
-        _join(threads, _EXIT_GRACE)
-        stuck = [thread for thread in threads if thread.is_alive()]
-        for thread in stuck:
-            _log.warning("%s is still running a behaviour at exit; ending it", thread.name)
-            if thread.ident is not None:
-                raise_in_thread(thread.ident, SystemExit)
-        _join(stuck, _EXIT_INTERRUPTED)
+        if not _ended(workers.join, _EXIT_GRACE):
+            for name in workers.interrupt():
+                _log.warning("%s is still running a behaviour at exit; ending it", name)
+            if not _ended(workers.join, _EXIT_INTERRUPTED) and workers.must_end:
+                if not _insist(workers):
+                    _stuck.append(workers.name)
         dropped = cancelled() - cancelled_before
         if dropped:
             _log.warning(
@@ -261,13 +282,52 @@ def _at_exit() -> None:
                 "boc.wait() at its end to let them run",
                 dropped,
             )
+    for backend in _BACKENDS.values():
+        if not _ended(backend.end_resting, _EXIT_GRACE):
+            _stuck.append(backend.name)
     _unseen.log_all()
 
 
-def _join(threads: list[threading.Thread], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    for thread in threads:
-        thread.join(max(0.0, deadline - time.monotonic()))
+def _insist(workers: Direct | SubInterpreters) -> bool:
+    """Interrupt workers again and again; say whether they have ended."""
+    for _ in range(_EXIT_TRIES):
+        workers.interrupt()
+        if _ended(workers.join, _EXIT_INTERRUPTED):
+            return True
+    return False
+
+
+def _ended(join: Callable[[float], bool], seconds: float) -> bool:
+    """Wait for workers; say whether they have ended. Who presses Ctrl-C waits no longer."""
+    try:
+        return join(seconds)
+    except KeyboardInterrupt:
+        try:
+            return join(_EXIT_INTERRUPTED)
+        except KeyboardInterrupt:
+            return False
+
+
+_stuck: list[str] = []
+"""Backends whose workers are still there, and with which the process cannot end properly."""
+
+
+def _end_with_stuck_workers() -> None:
+    """The last thing at exit. Python would crash if it went on with interpreters that cannot be ended."""
+    if _stuck:
+        _log.error("a behaviour cannot be ended, so the process ends here, with status 1")
+        _flush_and_exit(1)
+
+
+def _before_fork() -> None:
+    # No process with more than one interpreter survives a fork.
+    pause_interpreters()
+    hold_objects()
+
+
+def _after_fork_in_parent() -> None:
+    let_go_of_objects()
+    resume_interpreters()
 
 
 def _after_fork_in_child() -> None:
@@ -320,11 +380,12 @@ def _flush_and_exit(status: int) -> NoReturn:
         os._exit(status)
 
 
+atexit.register(_end_with_stuck_workers)
 # Before the threads are joined, where the interpreter has that; atexit comes after.
 getattr(threading, "_register_atexit", atexit.register)(_at_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
-        before=hold_objects,
-        after_in_parent=let_go_of_objects,
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
         after_in_child=_after_fork_in_child,
     )

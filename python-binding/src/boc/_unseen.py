@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from boc import _failure
 from boc._boc import Raised, take_unseen
 
 _log = logging.getLogger("boc")
@@ -25,6 +26,11 @@ def log(exception: BaseException) -> None:
         "a behaviour raised an exception that nobody looked at (see result(), unwrap(), exception)",
         exc_info=(type(exception), exception, exception.__traceback__),
     )
+
+
+def log_failure(description: _failure.Description) -> None:
+    """Log one of a worker."""
+    log(_failure.rebuild(description))
 
 
 def complain(message: str) -> None:

@@ -410,6 +410,14 @@ impl Runtime {
         self.shared.advance(stage::STOPPED);
     }
 
+    /// Wakes all workers that sleep. Those that have nothing to do come to [`Host::park`] again.
+    ///
+    /// For hosts that have something to tell their workers. One that is about to sleep at this moment may
+    /// be missed.
+    pub fn wake_workers(&self) {
+        self.shared.wake_all();
+    }
+
     /// Waits until no thread is a worker of this runtime any more, which is some time after it was
     /// told to end, for `timeout` at the most. Says whether that is so.
     pub fn wait_retired(&self, timeout: Option<Duration>) -> bool {

@@ -23,7 +23,7 @@ use crate::{
 /// lock.
 pub trait Host {
     /// Called when the worker has nothing to do; has to call `wait` once, which returns when there
-    /// is something to do again.
+    /// is something to do again, or after [`Runtime::wake_workers`](crate::Runtime::wake_workers).
     ///
     /// If it does not call it, the worker waits all the same, without the host's care. A panic is
     /// swallowed, and the worker goes on.

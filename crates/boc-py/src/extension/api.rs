@@ -13,18 +13,31 @@ use pyo3::{
     prelude::*,
 };
 use std::{
+    any::Any,
     ffi::{c_int, c_void},
+    mem,
     panic::{self, AssertUnwindSafe},
     ptr,
 };
 
-use crate::{
+use boc_py_worker::{
     contents::Contents,
     cown::Cown,
-    ending::Kept,
-    extension::{host::Interpreter, native::View, objects},
+    error::{self, Raised, Result},
+    object::Object,
     orphan,
     pool::{self, Refusal},
+    threads,
+    value::Value,
+};
+
+use crate::{
+    convert,
+    extension::{
+        host::Interpreter,
+        native::{Pointer, View},
+        objects,
+    },
 };
 
 /// `boc_python_api` of `boc_python.h`. Fields are only ever added, at the end.
@@ -114,12 +127,12 @@ unsafe extern "C" fn cown(object: *mut PyObject) -> *mut boc_cown {
     entered(ptr::null_mut(), |py| {
         // SAFETY: passed on to the caller, as in all of these functions.
         let object = unsafe { given(py, object) }?;
-        let Ok(object) = object.cast::<Cown>() else {
+        let Some(cown) = objects::cown_behind(&object) else {
             let kind = object.get_type();
             return Err(PyTypeError::new_err(format!("expected a boc.Cown, not {}", kind.name()?)));
         };
-        objects::enter(object)?;
-        Ok(binding::give(object.get().share()))
+        objects::enter(&object, cown)?;
+        Ok(binding::give(cown.share()))
     })
 }
 
@@ -127,12 +140,14 @@ unsafe extern "C" fn cown_of(object: *mut PyObject, view: *const View) -> *mut b
     entered(ptr::null_mut(), |py| {
         // SAFETY: as above.
         let given = unsafe { given(py, object) }?;
-        if let Ok(cown) = given.cast::<Cown>() {
-            let cown = cown.get();
+        if let Some(cown) = objects::cown_behind(&given) {
             let (wanted, is_it) = if view.is_null() {
                 ("a value of Python", cown.is_python())
             } else {
-                ("a value of this extension", cown.view().is_some_and(|known| ptr::eq(known, view)))
+                (
+                    "a value of this extension",
+                    view_of(cown).is_some_and(|known| ptr::eq(known, view)),
+                )
             };
             if !is_it {
                 return Err(PyTypeError::new_err(format!("expected a boc.Cown with {wanted}")));
@@ -158,8 +173,15 @@ unsafe extern "C" fn new_cown(value: *mut PyObject) -> *mut PyObject {
     entered(ptr::null_mut(), |py| {
         // SAFETY: as above.
         let value = unsafe { given(py, value) }?;
-        Py::new(py, Cown::new(value.unbind())).map(Py::into_ptr)
+        let cown = Cown::new(convert::given(&value));
+        convert::object(py, cown.into_object()).map(Py::into_ptr)
     })
+}
+
+/// How the extension shows the value that has made the cown.
+fn view_of(cown: &Cown) -> Option<&'static View> {
+    let native: &dyn Any = cown.as_native()?;
+    native.downcast_ref::<Pointer>()?.view()
 }
 
 unsafe extern "C" fn set_value(body: *mut boc_body, index: usize, value: *mut PyObject) -> c_int {
@@ -179,7 +201,7 @@ unsafe extern "C" fn set_value(body: *mut boc_body, index: usize, value: *mut Py
             }
             let held = &mut (*access.cown.value::<Contents>()).held;
             held.exception = false;
-            held.value.replace(Kept::from(value.unbind()))
+            mem::replace(&mut held.value, Value::new(convert::given(&value)))
         };
         // Its end may run any code.
         drop(old);
@@ -202,7 +224,8 @@ unsafe extern "C" fn when(
         let cowns = cowns.map_err(|error| exception(&error))?;
         let body = Body { function: body, env };
         let mut body = Some(body);
-        let scheduled = pool::with_executor(py, |executor, refusal| {
+        let scheduled = pool::with_target(|target, refusal| {
+            let executor = target.executor;
             let Some(begun) = raw::begin(executor, cowns.len()) else {
                 let refused = || PyRuntimeError::new_err("the workers were stopped");
                 return (refusal == Refusal::IsFinal).then(|| Err(refused()));
@@ -218,8 +241,9 @@ unsafe extern "C" fn when(
                      (BOC_READ)",
                 )
             }))
-        })?;
-        Py::new(py, scheduled?).map(Py::into_ptr)
+        });
+        let cown = scheduled.map_err(|raised| convert::error(py, raised))??;
+        convert::object(py, cown.into_object()).map(Py::into_ptr)
     })
 }
 
@@ -237,30 +261,34 @@ impl Body {
     /// Calls the function. The caller holds the cowns, and the result.
     fn run(self, held: Held<'_>, result: &mut Contents) {
         orphan::end_if_outermost();
-        Python::attach(|py| {
+        let run = || {
             let (function, env) = (self.function, self.env.data());
             // SAFETY: it gets what it was made for, on a thread that is attached.
             let ran = binding::run(held, |body, values| unsafe { function(body, values, env) });
-            let returned = orphan::end_after_body(py, outcome(py, ran));
-            result.finish(py, returned);
+            let returned = orphan::end_after_body(outcome(ran));
+            result.finish(returned);
             drop(self);
-        });
+        };
+        threads::at_home(|| threads::attached(run));
     }
 }
 
 /// What a function of an extension returned, or why it failed.
-fn outcome(py: Python<'_>, ran: binding::Ran<*mut PyObject>) -> PyResult<Py<PyAny>> {
+fn outcome(ran: binding::Ran<*mut PyObject>) -> Result<Object> {
     let object = ran.returned.unwrap_or(ptr::null_mut());
     // SAFETY: the function returns a new reference, or null.
-    let object = unsafe { Bound::from_owned_ptr_or_opt(py, object) };
-    if let Some(error) = PyErr::take(py) {
-        return Err(error);
+    let object = unsafe { Object::from_owned(object) };
+    // SAFETY: attached.
+    if !unsafe { ffi::PyErr_Occurred() }.is_null() {
+        // Kept aside while the object ends.
+        let raised = Raised::already().take();
+        drop(object);
+        return Err(Raised::restore(raised));
     }
     if let Some(message) = ran.failure {
-        return Err(PyRuntimeError::new_err(message.to_string_lossy().into_owned()));
+        return Err(error::runtime_error(message.to_string_lossy()));
     }
-    let silent = || {
-        PySystemError::new_err("the body of a behaviour returned NULL without setting an exception")
-    };
-    object.map(Bound::unbind).ok_or_else(silent)
+    object.map_err(|_| {
+        error::system_error("the body of a behaviour returned NULL without setting an exception")
+    })
 }

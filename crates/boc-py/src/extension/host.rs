@@ -14,29 +14,35 @@ use std::{
     time::Instant,
 };
 
-use crate::{
-    contents::{Contents, Outcome},
-    ending, orphan, patience, pool,
+use boc_py_worker::{
+    contents::{Contents, Ended},
+    ending,
+    error::Raised,
+    interpreter, object, orphan, patience, pool, threads,
+    value::Value,
 };
+
+use crate::convert;
 
 /// The Python program.
 pub(crate) struct Interpreter;
 
-/// Whether this thread is attached to the interpreter.
+/// Whether this thread is attached to the main interpreter.
 fn is_attached() -> bool {
-    // SAFETY: asks for nothing.
-    !unsafe { ffi::compat::PyThreadState_GetUnchecked() }.is_null()
+    interpreter::where_now().is_main()
 }
 
 fn start_pool() -> Result<(), Error> {
-    let started = Python::try_attach(|py| pool::start(py).map_err(|error| error.to_string()));
+    let started = Python::try_attach(|py| {
+        pool::start().map_err(|raised| convert::error(py, raised).to_string())
+    });
     let exited = || Err("the interpreter has ended".to_owned());
     started.unwrap_or_else(exited).map_err(|message| Error::new(BOC_REFUSED, message))
 }
 
 impl Host for Interpreter {
     fn with_executor(&self, schedule: &mut dyn FnMut(&ExecutorRef) -> bool) -> Result<(), Error> {
-        while !pool::known(|executor| executor.is_some_and(&mut *schedule)) {
+        while !pool::known(|target| target.is_some_and(|target| schedule(target.executor))) {
             start_pool()?;
         }
         Ok(())
@@ -45,8 +51,8 @@ impl Host for Interpreter {
     fn runtime(&self) -> Result<(Arc<Runtime>, bool), Error> {
         loop {
             let current = pool::current().clone();
-            if let Some(runtime) = current {
-                return Ok((runtime, false));
+            if let Some(pool) = current {
+                return Ok((pool.runtime, false));
             }
             start_pool()?;
         }
@@ -61,13 +67,15 @@ impl Host for Interpreter {
         if !is_attached() {
             return done(wait(deadline));
         }
-        Python::attach(|py| match patience::wait(py, deadline, wait) {
+        match patience::wait(deadline, wait) {
             Ok(over) => done(over),
-            Err(error) => {
-                error.restore(py);
-                Waited::Interrupted
-            }
-        })
+            // The exception is set, which is said by this.
+            Err(_) => Waited::Interrupted,
+        }
+    }
+
+    fn bring_home(&self, run: &mut dyn FnMut()) {
+        threads::at_home(run);
     }
 
     fn enclose(&self, call: &mut dyn FnMut()) {
@@ -80,11 +88,9 @@ impl Host for Interpreter {
             orphan::end_if_outermost();
             return None;
         }
-        let raised = Python::attach(|py| {
-            let raised = PyErr::take(py).map_or(Ok(()), Err);
-            orphan::end_after_body(py, raised).err().map(|error| error.to_string())
-        });
-        CString::new(raised?.replace('\0', "")).ok()
+        let raised = orphan::end_after_body::<()>(Err(Raised::already())).err()?;
+        let raised = Python::attach(|py| convert::error(py, raised).to_string());
+        CString::new(raised.replace('\0', "")).ok()
     }
 
     unsafe fn outcome(&self, cown: CownPtr) -> boc_status {
@@ -93,18 +99,18 @@ impl Host for Interpreter {
             if !cown.holds::<Contents>() {
                 return boc_status::BOC_OK;
             }
-            match &(*cown.value::<Contents>()).outcome {
-                Some(Outcome::Raised(_)) => boc_status::BOC_FAILED,
-                Some(Outcome::Cancelled) => boc_status::BOC_CANCELLED,
-                Some(Outcome::Returned(_)) | None => boc_status::BOC_OK,
+            match (*cown.value::<Contents>()).ended() {
+                Ended::Failed => boc_status::BOC_FAILED,
+                Ended::Cancelled => boc_status::BOC_CANCELLED,
+                Ended::Well => boc_status::BOC_OK,
             }
         }
     }
 
     fn complain(&self, message: &str) -> bool {
         let logged = Python::try_attach(|py| {
-            let message = PyString::new(py, message);
-            ending::call(py, "boc._unseen", "complain", [message.as_any()]).is_ok()
+            let message = convert::given(PyString::new(py, message).as_any());
+            object::call("boc._unseen", c"complain", [&message]).map_err(Raised::clear).is_ok()
         });
         logged.unwrap_or(false)
     }
@@ -116,9 +122,19 @@ impl Host for Interpreter {
             if !cown.holds::<Contents>() {
                 return std::ptr::null_mut();
             }
-            let contents: *const Contents = cown.value();
-            let value = (*contents).held.value.as_ref();
-            value.map_or(ffi::Py_None(), |value| value.as_ptr()).cast()
+            let contents: *mut Contents = cown.value();
+            let place = &raw mut (*contents).held.value;
+            if let Value::Object(object) = &*place {
+                return object.as_ptr().cast();
+            }
+            // The value is packed, or lives with a worker.
+            threads::attached(|| match Value::at_home(place) {
+                Ok(object) => object.cast(),
+                Err(raised) => {
+                    raised.write_unraisable();
+                    std::ptr::null_mut()
+                }
+            })
         }
     }
 }

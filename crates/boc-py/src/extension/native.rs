@@ -2,17 +2,17 @@
 
 use boc_capi::binding;
 use boc_core::raw::{AnyCown, CownPtr};
-use pyo3::{
-    exceptions::{PyRuntimeError, PySystemError},
-    ffi::PyObject,
-    prelude::*,
+use boc_py_worker::{
+    cown::Native,
+    ending,
+    error::{self, Raised, Result},
+    object::Object,
 };
+use pyo3::ffi::{self, PyObject};
 use std::{
     ffi::{c_int, c_void},
     mem::offset_of,
 };
-
-use crate::ending;
 
 /// How Python gets at the value of such a cown: `boc_python_view` of `boc_python.h`.
 #[repr(C)]
@@ -26,20 +26,16 @@ pub(crate) struct View {
 }
 
 /// A cown whose value is a pointer.
-pub(crate) struct Native {
+pub(crate) struct Pointer {
     cown: AnyCown,
     view: Option<&'static View>,
 }
 
-impl Native {
+impl Pointer {
     pub(crate) fn new(cown: AnyCown, view: Option<&'static View>) -> Self {
         // One that is too short says nothing.
         let view = view.filter(|view| view.size >= offset_of!(View, set) + size_of::<usize>());
         Self { cown, view }
-    }
-
-    pub(crate) fn cown(&self) -> &AnyCown {
-        &self.cown
     }
 
     pub(crate) fn view(&self) -> Option<&'static View> {
@@ -49,18 +45,19 @@ impl Native {
     /// # Safety
     ///
     /// The calling thread holds the cown.
-    unsafe fn pointer(&self) -> PyResult<*mut c_void> {
+    unsafe fn pointer(&self) -> Result<*mut c_void> {
         // SAFETY: passed on to the caller.
         unsafe { binding::pointer_in(CownPtr::from(&self.cown)) }
             .ok_or_else(|| no_view("can be used by the extension that made it alone"))
     }
+}
 
-    /// The value as the extension shows it.
-    ///
-    /// # Safety
-    ///
-    /// The calling thread holds the cown.
-    pub(crate) unsafe fn get(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+impl Native for Pointer {
+    fn cown(&self) -> &AnyCown {
+        &self.cown
+    }
+
+    unsafe fn get(&self) -> Result<Object> {
         let get = self.view.and_then(|view| view.get);
         let get =
             get.ok_or_else(|| no_view("is not shown to Python by the extension that made it"))?;
@@ -68,17 +65,11 @@ impl Native {
         // reference.
         unsafe {
             let pointer = self.pointer()?;
-            let object = ending::guarded(|| get(pointer));
-            Bound::from_owned_ptr_or_opt(py, object).map(Bound::unbind).ok_or_else(|| raised(py))
+            Object::from_owned(ending::guarded(|| get(pointer))).map_err(raised)
         }
     }
 
-    /// Has the extension take a value from Python.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Native::get`].
-    pub(crate) unsafe fn set(&self, py: Python<'_>, value: &Py<PyAny>) -> PyResult<()> {
+    unsafe fn set(&self, value: &Object) -> Result<()> {
         let set = self.view.and_then(|view| view.set);
         let set = set
             .ok_or_else(|| no_view("cannot be set from Python, says the extension that made it"))?;
@@ -87,16 +78,19 @@ impl Native {
             let (pointer, object) = (self.pointer()?, value.as_ptr());
             ending::guarded(|| set(pointer, object))
         };
-        if status == 0 { Ok(()) } else { Err(raised(py)) }
+        if status == 0 { Ok(()) } else { Err(raised(Raised::already())) }
     }
 }
 
 /// What a function of an extension has raised that says it failed.
-fn raised(py: Python<'_>) -> PyErr {
-    let silent = || PySystemError::new_err("an extension failed without setting an exception");
-    PyErr::take(py).unwrap_or_else(silent)
+fn raised(raised: Raised) -> Raised {
+    // SAFETY: attached.
+    if unsafe { ffi::PyErr_Occurred() }.is_null() {
+        return error::system_error("an extension failed without setting an exception");
+    }
+    raised
 }
 
-fn no_view(what: &str) -> PyErr {
-    PyRuntimeError::new_err(format!("the value of this cown {what}"))
+fn no_view(what: &str) -> Raised {
+    error::runtime_error(format!("the value of this cown {what}"))
 }

@@ -4,6 +4,10 @@
 //! comes back. It is referred to weakly; when it ends it is taken out.
 
 use boc_core::raw::{AnyCown, CownPtr};
+use boc_py_worker::{
+    contents::Contents,
+    cown::{self, Cown},
+};
 use pyo3::{
     prelude::*,
     sync::MutexExt,
@@ -15,7 +19,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::{cown::Cown, extension::native::View};
+use crate::{
+    convert,
+    extension::native::{Pointer, View},
+};
 
 type Weak = Py<PyWeakrefReference>;
 
@@ -51,12 +58,11 @@ impl Drop for Known {
 }
 
 /// Enters the object of a cown that goes to an extension.
-pub(crate) fn enter(object: &Bound<'_, Cown>) -> PyResult<()> {
-    let cown = object.get();
+pub(crate) fn enter(object: &Bound<'_, PyAny>, cown: &Cown) -> PyResult<()> {
     if cown.known().get().is_some() {
         return Ok(());
     }
-    let weak = PyWeakrefReference::new(object.as_any())?.unbind();
+    let weak = PyWeakrefReference::new(object)?.unbind();
     let py = object.py();
     let mut objects = objects(py);
     // Another thread may have been faster.
@@ -80,9 +86,28 @@ fn put(
     let address = cown.address();
     let old = objects.insert(address, weak.clone_ref(py));
     // In the same step, so that an object has this from the moment at which others find it, and once.
-    let known = cown.known().set(Known { address, weak: weak.clone_ref(py) });
+    let known = cown.known().set(Box::new(Known { address, weak: weak.clone_ref(py) }));
     assert!(known.is_ok(), "an object is entered once");
     old
+}
+
+/// The cown behind an object, if it is one.
+pub(crate) fn cown_behind<'a>(object: &'a Bound<'_, PyAny>) -> Option<&'a Cown> {
+    // SAFETY: attached, and alive as long as it is borrowed.
+    unsafe { cown::behind(object.as_ptr()) }
+}
+
+/// An object for a cown that comes from an extension.
+fn fresh<'py>(
+    py: Python<'py>,
+    cown: AnyCown,
+    view: Option<&'static View>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let cown = match cown.downcast::<Contents>() {
+        Ok(cown) => Cown::of(cown),
+        Err(cown) => Cown::native(Box::new(Pointer::new(cown, view))),
+    };
+    convert::object(py, cown.into_object()).map(|object| object.into_bound(py))
 }
 
 /// The object of a cown that comes from an extension, which is made if there is none.
@@ -90,20 +115,20 @@ pub(crate) fn object(
     py: Python<'_>,
     cown: AnyCown,
     view: Option<&'static View>,
-) -> PyResult<Py<Cown>> {
+) -> PyResult<Py<PyAny>> {
     let address = CownPtr::from(&cown);
-    let mut fresh = None;
+    let mut made = None;
     loop {
         let seen = objects(py).get(&address).map(|weak| weak.clone_ref(py));
         let alive = seen.as_ref().and_then(|weak| weak.bind(py).upgrade());
         if let Some(object) = alive {
-            return Ok(object.cast_into::<Cown>()?.unbind());
+            return Ok(object.unbind());
         }
-        let object = match fresh.take() {
+        let object = match made.take() {
             Some(object) => object,
-            None => Bound::new(py, Cown::of(cown.clone(), view))?,
+            None => fresh(py, cown.clone(), view)?,
         };
-        let weak = PyWeakrefReference::new(object.as_any())?.unbind();
+        let weak = PyWeakrefReference::new(&object)?.unbind();
         let mut objects = objects(py);
         let entered = objects.get(&address);
         let unchanged = match (entered, &seen) {
@@ -111,15 +136,15 @@ pub(crate) fn object(
             (None, _) => true,
             (Some(_), None) => false,
         };
-        if unchanged {
-            let old = put(py, &mut objects, object.get(), &weak);
+        if unchanged && let Some(behind) = cown_behind(&object) {
+            let old = put(py, &mut objects, behind, &weak);
             drop(objects);
             drop(old);
             return Ok(object.unbind());
         }
         // Another thread was faster: look at its object.
         drop(objects);
-        fresh = Some(object);
+        made = Some(object);
     }
 }
 

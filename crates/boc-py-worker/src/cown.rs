@@ -1,0 +1,543 @@
+//! The class `Cown`, and who may look into it.
+//!
+//! # Who may look into a cown
+//!
+//! The *holder* is the thread that runs a behaviour over the cown, or that acquired it by `acquire()`; see
+//! [`Contents::holder`]. In the main interpreter, where cowns hold objects, there is one Python object for each
+//! cown; where cowns are packed there can be several, which are equal.
+//!
+//! # Garbage collection
+//!
+//! The object owns the value only while nobody else refers to the cown: behaviours that are queued
+//! or running do, and then the value is theirs as well. So it is shown to the collector if the
+//! object's reference to the cown is the only one. Whether it is cannot change from yes to no during
+//! a collection, when no Python thread of the interpreter runs: a new reference can only be made from the
+//! object, by a thread that is attached.
+
+mod class;
+mod native;
+
+use boc_core::raw::{self, Access, AnyCown, Claim, CownPtr, Mode, ResultCown, Signal};
+use pyo3_ffi::{self as ffi, PyObject};
+use std::{
+    cell::Cell,
+    mem,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Instant,
+};
+
+use crate::{
+    contents::{Contents, Held, Outcome},
+    error::{self, Raised, Result},
+    failure::Failure,
+    interpreter::{self, Interpreter},
+    object::{self, Object},
+    patience, pool,
+    threads::{NOBODY, this_thread},
+    value::Value,
+};
+
+pub use self::{class::make_class, native::Native};
+
+/// What is behind an object of the class.
+pub struct Cown {
+    body: Kind,
+    /// What holds the cown for a thread that acquired it.
+    claim: Mutex<Option<Claim>>,
+    /// By what it is found again if the cown comes back from an extension.
+    known: OnceLock<Box<dyn Send + Sync>>,
+    /// The interpreter that the object belongs to.
+    home: &'static Interpreter,
+}
+
+enum Kind {
+    Plain(boc_core::Cown<Contents>),
+    Result {
+        cown: ResultCown<Contents>,
+        /// Set at the end of the behaviour, once somebody has waited for that.
+        ended: OnceLock<Arc<Signal>>,
+    },
+    /// Made by an extension.
+    Native {
+        native: Box<dyn Native>,
+        /// As in [`Contents`].
+        holder: AtomicU32,
+    },
+}
+
+/// The `Cown` behind an object; `None` if it is something else.
+///
+/// # Safety
+///
+/// The thread is attached, and the object lives as long as the result is used.
+#[inline]
+pub unsafe fn behind<'a>(object: *mut PyObject) -> Option<&'a Cown> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        interpreter::here().classes.cown.is_of(object).then(|| crate::class::value::<Cown>(object))
+    }
+}
+
+/// An object for a cown of the engine, in this thread's interpreter.
+pub fn object(cown: AnyCown) -> Result<Object> {
+    let cown = match cown.downcast::<Contents>() {
+        Ok(cown) => Cown::of(cown),
+        Err(cown) => Cown::native(native::unknown(cown)),
+    };
+    cown.into_object()
+}
+
+impl Cown {
+    /// A new cown, with an object of this thread's interpreter.
+    pub fn new(value: Object) -> Self {
+        Self::from_kind(Kind::Plain(boc_core::Cown::new(Contents::new(value))))
+    }
+
+    /// The result of a behaviour.
+    pub fn result_of(cown: ResultCown<Contents>) -> Self {
+        Self::from_kind(Kind::Result { cown, ended: OnceLock::new() })
+    }
+
+    /// A cown that has been somewhere else.
+    pub fn of(cown: boc_core::Cown<Contents>) -> Self {
+        match ResultCown::try_from(cown) {
+            Ok(result) => Self::result_of(result),
+            Err(cown) => Self::from_kind(Kind::Plain(cown)),
+        }
+    }
+
+    /// A cown of an extension.
+    pub fn native(native: Box<dyn Native>) -> Self {
+        Self::from_kind(Kind::Native { native, holder: AtomicU32::new(NOBODY) })
+    }
+
+    fn from_kind(body: Kind) -> Self {
+        let home = interpreter::here();
+        Self { body, claim: Mutex::new(None), known: OnceLock::new(), home }
+    }
+
+    /// The object, in this thread's interpreter.
+    pub fn into_object(self) -> Result<Object> {
+        // SAFETY: the thread is attached, and the class was made for this.
+        unsafe { crate::class::instance(interpreter::here().classes.cown.get(), self) }
+    }
+
+    /// The cown of the engine, if Python has made it.
+    fn body(&self) -> Option<&boc_core::Cown<Contents>> {
+        match &self.body {
+            Kind::Plain(cown) => Some(cown),
+            Kind::Result { cown, .. } => Some(cown.cown()),
+            Kind::Native { .. } => None,
+        }
+    }
+
+    /// The cown of the engine, which lives as long as this.
+    pub fn address(&self) -> CownPtr {
+        match &self.body {
+            Kind::Plain(cown) => cown.into(),
+            Kind::Result { cown, .. } => cown.cown().into(),
+            Kind::Native { native, .. } => native.cown().into(),
+        }
+    }
+
+    /// In a request.
+    pub(crate) fn access(&self) -> Access {
+        Access { cown: self.address(), mode: Mode::Write }
+    }
+
+    /// Another reference to the cown.
+    pub fn share(&self) -> AnyCown {
+        // SAFETY: `self` keeps it alive.
+        unsafe { self.address().to_owned() }
+    }
+
+    /// Whether the value is one of Python.
+    pub fn is_python(&self) -> bool {
+        self.body().is_some()
+    }
+
+    /// What an extension says of the cown that it has made.
+    pub fn as_native(&self) -> Option<&dyn Native> {
+        match &self.body {
+            Kind::Native { native, .. } => Some(&**native),
+            Kind::Plain(_) | Kind::Result { .. } => None,
+        }
+    }
+
+    /// By what it is found again if the cown comes back from an extension.
+    pub fn known(&self) -> &OnceLock<Box<dyn Send + Sync>> {
+        &self.known
+    }
+
+    /// The token of who holds the cown.
+    #[inline]
+    pub(crate) fn holder(&self) -> &AtomicU32 {
+        match &self.body {
+            // SAFETY: the contents live as long as the cown, and this is used by shared references alone.
+            Kind::Plain(cown) => unsafe { &(*raw::value_ptr(cown)).holder },
+            // SAFETY: as above.
+            Kind::Result { cown, .. } => unsafe { &(*raw::value_ptr(cown.cown())).holder },
+            Kind::Native { holder, .. } => holder,
+        }
+    }
+
+    fn is_mine(&self) -> bool {
+        self.holder().load(Relaxed) == this_thread()
+    }
+
+    fn check_mine(&self) -> Result<()> {
+        if self.is_mine() {
+            return Ok(());
+        }
+        Err(error::runtime_error(
+            "the value of a cown can be used only by the behaviour that holds it: schedule one with \
+             @when(cown), and use the value inside of it; for the result of a behaviour there is \
+             also result()",
+        ))
+    }
+
+    /// What this thread can use once it holds the cown.
+    fn held(&self) -> Result<*mut Held> {
+        let body = self.body().ok_or_else(|| {
+            error::runtime_error(
+                "the value of this cown belongs to the extension that made it, which alone can take \
+                 it out or say whether it is an exception",
+            )
+        })?;
+        // SAFETY: the contents live as long as the cown; this is an address in them.
+        Ok(unsafe { &raw mut (*raw::value_ptr(body)).held })
+    }
+
+    /// The contents, if nobody else has a reference to the cown; see the module's documentation.
+    fn contents_if_sole_owner(&self) -> Option<*mut Contents> {
+        let body = self.body()?;
+        raw::is_unshared(body).then(|| raw::value_ptr(body))
+    }
+
+    fn take_place(&self) -> Claim {
+        // SAFETY: `self` keeps the cown alive.
+        unsafe { raw::claim(&[self.access()]) }.expect("one cown has no duplicate")
+    }
+
+    /// Holds the cown while `f` uses what it holds.
+    fn while_held<R>(&self, f: impl FnOnce(*mut Held) -> R) -> Result<R> {
+        let held = self.held()?;
+        if self.is_mine() {
+            return Ok(f(held));
+        }
+        let claim = self.take_place();
+        patience::wait(None, |until| claim.wait(until))?;
+        let result = f(held);
+        drop(claim);
+        Ok(result)
+    }
+
+    /// Whether the value is an exception; that counts as having seen it.
+    ///
+    /// # Safety
+    ///
+    /// This thread holds the cown.
+    unsafe fn look_at_exception(&self, held: *mut Held) -> bool {
+        if let Some(outcome) = self.outcome() {
+            outcome.mark_seen();
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { (*held).exception }
+    }
+
+    /// Sees to it that the value can go to another interpreter, before the cown itself does, or a behaviour
+    /// over it.
+    ///
+    /// Does nothing if others refer to the cown: then it was seen to before, or an extension has it, and the
+    /// value is packed when it is read.
+    pub(crate) fn make_ready_to_go(&self) -> Result<()> {
+        let Some(contents) = self.contents_if_sole_owner() else { return Ok(()) };
+        // SAFETY: nobody else can come to hold the cown, since no Python code runs here.
+        if !unsafe { (*contents).held.value.is_new_here() } {
+            return Ok(());
+        }
+        // Cowns in cowns in cowns take stack. What lies deeper is packed when it is read.
+        let Some(_deeper) = Depth::enter() else { return Ok(()) };
+        // What packs the value can let other threads run, which are to wait for their turn then.
+        let claim = self.take_place();
+        if !claim.wait(Some(Instant::now())) {
+            return Ok(());
+        }
+        // SAFETY: the claim holds the cown.
+        unsafe { Value::leave(&raw mut (*contents).held.value) }
+    }
+
+    /// Lets go of what this thread holds, at the end of a behaviour that goes by value, or of `acquire()`.
+    ///
+    /// # Safety
+    ///
+    /// This thread holds the cown.
+    pub(crate) unsafe fn settle(&self) -> Result<()> {
+        let Ok(held) = self.held() else { return Ok(()) };
+        // SAFETY: passed on to the caller.
+        unsafe { settle(held) }
+    }
+
+    fn value(&self) -> Result<Object> {
+        self.check_mine()?;
+        if let Some(native) = self.as_native() {
+            // SAFETY: this thread holds the cown.
+            return unsafe { native.get() };
+        }
+        let held = self.held()?;
+        // SAFETY: this thread holds the cown.
+        unsafe { Value::read(&raw mut (*held).value) }
+    }
+
+    fn set_value(&self, object: Object) -> Result<()> {
+        self.check_mine()?;
+        if let Some(native) = self.as_native() {
+            // SAFETY: this thread holds the cown.
+            return unsafe { native.set(&object) };
+        }
+        let (held, value) = (self.held()?, Value::new(object));
+        // SAFETY: this thread holds the cown.
+        let old = unsafe {
+            (*held).exception = false;
+            mem::replace(&mut (*held).value, value)
+        };
+        // The old value's end may run any code, so it comes after the exchange.
+        drop(old);
+        Ok(())
+    }
+
+    fn exception(&self) -> Result<bool> {
+        if self.is_mine() {
+            // SAFETY: this thread holds the cown.
+            return Ok(unsafe { self.look_at_exception(self.held()?) });
+        }
+        pool::refuse_inside_behaviour(
+            "asking a cown that is not held for its exception",
+            "name it in @when(…)",
+        )?;
+        // SAFETY: the cown is held meanwhile.
+        self.while_held(|held| unsafe { self.look_at_exception(held) })
+    }
+
+    fn set_exception(&self, exception: bool) -> Result<()> {
+        self.check_mine()?;
+        let held = self.held()?;
+        // SAFETY: this thread holds the cown.
+        unsafe {
+            self.look_at_exception(held);
+            (*held).exception = exception;
+        }
+        Ok(())
+    }
+
+    fn acquire(&self) -> Result<()> {
+        if self.is_mine() {
+            return Err(error::runtime_error(
+                "this thread holds the cown already, by its behaviour or by acquire(): use its value",
+            ));
+        }
+        pool::refuse_inside_behaviour("acquire()", "name the cown in @when(…)")?;
+        let claim = self.take_place();
+        patience::wait(None, |until| claim.wait(until))?;
+        *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
+        self.holder().store(this_thread(), Relaxed);
+        Ok(())
+    }
+
+    fn release(&self) -> Result<()> {
+        if self.is_mine() {
+            let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(claim) = claim {
+                let settled = if pool::goes_by_value() {
+                    // SAFETY: this thread holds the cown.
+                    unsafe { self.settle() }
+                } else {
+                    Ok(())
+                };
+                self.holder().store(NOBODY, Relaxed);
+                drop(claim);
+                return settled;
+            }
+        }
+        Err(error::runtime_error(
+            "only the thread that called acquire() can release the cown; a behaviour's cowns are \
+             released when it ends",
+        ))
+    }
+
+    fn enter(&self) -> Result<Object> {
+        self.acquire()?;
+        self.value().or_else(|raised| {
+            // There is no end of the block to release it.
+            let exception = raised.take();
+            self.release()?;
+            Err(Raised::restore(exception))
+        })
+    }
+
+    fn unwrap(&self) -> Result<Object> {
+        if pool::is_busy() {
+            return Err(error::runtime_error(
+                "unwrap() while behaviours are running or waiting: call quiesce() or wait() \
+                 before, or use result() to wait for this behaviour alone",
+            ));
+        }
+        self.while_held(|held| {
+            let outcome = self.outcome();
+            // SAFETY: the cown is held meanwhile.
+            unsafe {
+                if matches!(outcome, Some(Outcome::Cancelled)) && (*held).value.is_none() {
+                    return Err(cancelled_error());
+                }
+                let raised = self.look_at_exception(held);
+                let opened = outcome.and_then(|outcome| outcome.opened(&(*held).value));
+                let value = opened.map_or_else(|| Value::read(&raw mut (*held).value), Ok)?;
+                (*held).exception = false;
+                // These can run code when they end, so that comes last.
+                let old = mem::take(&mut (*held).value);
+                drop((old, outcome.map(Outcome::empty)));
+                if raised { Err(Raised::restore(value)) } else { Ok(value) }
+            }
+        })?
+    }
+
+    fn result(&self, timeout: Option<f64>) -> Result<Object> {
+        let Kind::Result { cown, ended } = &self.body else {
+            return Err(error::runtime_error(
+                "this cown is not the result of a behaviour, so there is nothing to wait for; \
+                 schedule a behaviour over it with @when(cown)",
+            ));
+        };
+        if !cown.is_finished() {
+            pool::refuse_inside_behaviour("result()", "schedule over the result, @when(result)")?;
+            let deadline = patience::deadline(timeout);
+            let ended = ended.get_or_init(|| {
+                let signal = Arc::new(Signal::new());
+                let set = Arc::clone(&signal);
+                cown.on_finished(move || set.set());
+                signal
+            });
+            if !patience::wait(deadline, |until: Option<Instant>| ended.wait(until))? {
+                return Err(error::timeout_error("the behaviour has not ended in time"));
+            }
+        }
+        match self.outcome() {
+            Some(Outcome::Returned(value)) => value.get().unwrap_or_else(|| {
+                Err(error::runtime_error(
+                    "the value of this result was taken by unwrap(), which hands it over: use what \
+                     unwrap() returned, or result() alone, which can be called as often as you like",
+                ))
+            }),
+            Some(Outcome::Raised(unseen)) => {
+                unseen.mark_seen();
+                Err(Raised::restore(unseen.exception()))
+            }
+            Some(Outcome::Failed(failure)) => Err(failure.raise()),
+            Some(Outcome::Cancelled) => Err(cancelled_error()),
+            None => Ok(Object::none()),
+        }
+    }
+
+    fn repr(&self) -> String {
+        let kind = match &self.body {
+            Kind::Plain(_) => "",
+            Kind::Result { cown, .. } if cown.is_finished() => " result",
+            Kind::Result { .. } => " pending result",
+            Kind::Native { .. } => " of an extension",
+        };
+        format!("<boc.Cown{kind} at {:p}>", self.address().into_raw())
+    }
+
+    /// How the behaviour ended whose result this is; `None` if it has not, or this is no result.
+    fn outcome(&self) -> Option<&Outcome> {
+        match &self.body {
+            Kind::Result { cown, .. } if cown.is_finished() => {
+                // SAFETY: written before the end of the behaviour, and not changed any more.
+                unsafe { (*raw::value_ptr(cown.cown())).outcome.as_ref() }
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Drop for Cown {
+    fn drop(&mut self) {
+        let claim = self.claim.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if claim.is_some() {
+            // Nobody can release it any more, and there may be other objects for the cown.
+            self.holder().store(NOBODY, Relaxed);
+        }
+    }
+}
+
+/// How many cowns this thread is making ready, one for the value of the other.
+struct Depth;
+
+thread_local! {
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Depth {
+    const LIMIT: u32 = 50;
+
+    fn enter() -> Option<Self> {
+        let depth = DEPTH.get();
+        (depth < Self::LIMIT).then(|| {
+            DEPTH.set(depth + 1);
+            Self
+        })
+    }
+}
+
+impl Drop for Depth {
+    fn drop(&mut self) {
+        DEPTH.set(DEPTH.get() - 1);
+    }
+}
+
+/// As [`Cown::settle`]. What cannot go to other interpreters is replaced by the exception that says so.
+///
+/// # Safety
+///
+/// This thread holds what belongs to the cown.
+pub(crate) unsafe fn settle(held: *mut Held) -> Result<()> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        Value::settle(&raw mut (*held).value).map_err(|raised| {
+            let exception = raised.take();
+            let failure = Failure::of(Raised::restore(exception.clone())).seen();
+            (*held).exception = true;
+            drop(mem::replace(&mut (*held).value, Value::Failure(failure)));
+            Raised::restore(exception)
+        })
+    }
+}
+
+/// What says that a behaviour was cancelled.
+fn cancelled_error() -> Raised {
+    let make = || {
+        let class = object::import("concurrent.futures")?.get(c"CancelledError")?;
+        class.call([&Object::str(
+            "the behaviour was cancelled before it started: the runtime was stopped",
+        )?])
+    };
+    make().map_or_else(|raised| raised, Raised::restore)
+}
+
+/// A number for hashing, and for the order of cowns.
+fn number(cown: &Cown) -> usize {
+    cown.address().into_raw().as_ptr() as usize
+}
+
+/// The hash of a cown, which is never -1.
+fn hash(cown: &Cown) -> ffi::Py_hash_t {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(number(cown));
+    match hash as ffi::Py_hash_t {
+        -1 => -2,
+        hash => hash,
+    }
+}

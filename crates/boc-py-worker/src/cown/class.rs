@@ -1,0 +1,316 @@
+//! The class, as Python calls it.
+
+use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyTypeObject};
+use std::{
+    ffi::{c_int, c_void},
+    mem, ptr,
+};
+
+use super::{Cown, behind, hash, number};
+use crate::{
+    class::{
+        self, NO_METHOD, NO_SLOT, Table, WEAKLY, entered, entered_for_status, slot, with_many,
+        with_named, with_one, without,
+    },
+    error,
+    object::Object,
+    patience,
+};
+
+/// Makes the class `Cown`, which belongs to the caller.
+///
+/// # Safety
+///
+/// The thread is attached; `module` is the module `boc._boc`.
+pub unsafe fn make_class(module: *mut PyObject) -> error::Result<Object> {
+    let flags = ffi::Py_TPFLAGS_HAVE_GC;
+    // SAFETY: passed on to the caller; the slots are those of a `Cown`.
+    unsafe { class::make::<Cown>(module, c"boc.Cown", flags, SLOTS.get()) }
+}
+
+static SLOTS: Table<ffi::PyType_Slot, 13> = Table::new([
+    slot(
+        ffi::Py_tp_doc,
+        c"Cown(value)\n--\n\nA concurrently owned value: reached only by the behaviour that holds the cown.\n\n\
+          Schedule a behaviour over it with `when`, and use `.value` inside of that."
+            .as_ptr()
+            .cast_mut()
+            .cast(),
+    ),
+    slot(ffi::Py_tp_new, new as *mut c_void),
+    slot(ffi::Py_tp_dealloc, class::dealloc::<Cown> as *mut c_void),
+    slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+    slot(ffi::Py_tp_clear, clear as *mut c_void),
+    slot(ffi::Py_tp_methods, METHODS.get().cast()),
+    slot(ffi::Py_tp_getset, GETTERS.get().cast()),
+    slot(ffi::Py_tp_members, WEAKLY.get().cast()),
+    slot(ffi::Py_tp_richcompare, compare as *mut c_void),
+    slot(ffi::Py_tp_hash, hash_of as *mut c_void),
+    slot(ffi::Py_tp_repr, repr as *mut c_void),
+    NO_SLOT,
+    NO_SLOT,
+]);
+
+static METHODS: Table<PyMethodDef, 9> = Table::new([
+    without(
+        c"acquire",
+        acquire,
+        c"acquire($self, /)\n--\n\nWaits until the calling thread holds the cown. Not inside of a behaviour.",
+    ),
+    without(
+        c"release",
+        release,
+        c"release($self, /)\n--\n\nReleases a cown that the calling thread acquired.",
+    ),
+    without(c"__enter__", enter, c"__enter__($self, /)\n--\n\nAcquires the cown; gives its value."),
+    with_many(
+        c"__exit__",
+        exit,
+        c"__exit__($self, exc_type, exc_value, traceback, /)\n--\n\nReleases the cown.",
+    ),
+    without(
+        c"unwrap",
+        unwrap,
+        c"unwrap($self, /)\n--\n\nTakes the value out of the cown, which holds `None` afterwards; or raises the \
+          exception that\nthe body raised. Only when no behaviour is running or waiting.",
+    ),
+    with_named(
+        c"result",
+        result,
+        c"result($self, /, timeout=None)\n--\n\nWaits until the behaviour whose result this is has ended. \
+          Returns what its body returned, or\nraises what it raised. What unwrap() took is not there any more, \
+          and that is a RuntimeError.",
+    ),
+    without(
+        c"__reduce__",
+        reduce,
+        c"__reduce__($self, /)\n--\n\nA cown is a place, not a value: a copy would be another place.",
+    ),
+    {
+        let mut generic = with_one(c"__class_getitem__", generic, c"See PEP 585");
+        generic.ml_flags |= ffi::METH_CLASS;
+        generic
+    },
+    NO_METHOD,
+]);
+
+static GETTERS: Table<ffi::PyGetSetDef, 4> = Table::new([
+    ffi::PyGetSetDef {
+        name: c"value".as_ptr(),
+        get: Some(value),
+        set: Some(set_value),
+        doc: c"The value. Only for the behaviour, or the thread, that holds the cown.".as_ptr(),
+        closure: ptr::null_mut(),
+    },
+    ffi::PyGetSetDef {
+        name: c"exception".as_ptr(),
+        get: Some(exception),
+        set: Some(set_exception),
+        doc: c"Whether the value is an exception that a body raised and nobody has dealt with."
+            .as_ptr(),
+        closure: ptr::null_mut(),
+    },
+    ffi::PyGetSetDef {
+        name: c"acquired".as_ptr(),
+        get: Some(acquired),
+        set: None,
+        doc: c"Whether the calling thread holds the cown.".as_ptr(),
+        closure: ptr::null_mut(),
+    },
+    // SAFETY: zeros are null pointers.
+    unsafe { mem::zeroed() },
+]);
+
+/// The cown behind `self` of a method.
+///
+/// # Safety
+///
+/// The object is of the class, and lives as long as the result is used.
+unsafe fn this<'a>(object: *mut PyObject) -> &'a Cown {
+    // SAFETY: passed on to the caller.
+    unsafe { class::value(object) }
+}
+
+unsafe extern "C" fn new(
+    _: *mut PyTypeObject,
+    arguments: *mut PyObject,
+    named: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: called by Python; what it passes is alive during the call.
+    entered(|| unsafe {
+        let [value] = class::arguments_of_new("Cown", ["value"], 1, arguments, named)?;
+        Cown::new(Object::from_borrowed(value)).into_object()
+    })
+}
+
+unsafe extern "C" fn traverse(
+    object: *mut PyObject,
+    visit: ffi::visitproc,
+    arg: *mut c_void,
+) -> c_int {
+    // SAFETY: called by the collector, with an object of the class. If nobody else has a reference to the
+    // cown, nobody holds it, and no thread of the interpreter runs that could come to use it by this object.
+    unsafe {
+        let stop = class::visit(ffi::Py_TYPE(object).cast(), visit, arg);
+        match this(object).contents_if_sole_owner() {
+            // What lives in a worker's interpreter is packed sooner or later.
+            Some(contents) if stop == 0 && this(object).home.is_main() => {
+                (*contents).traverse(visit, arg)
+            }
+            _ => stop,
+        }
+    }
+}
+
+unsafe extern "C" fn clear(object: *mut PyObject) -> c_int {
+    entered_for_status(|| {
+        // SAFETY: as in `traverse`; what is unreachable is used by the collector alone.
+        unsafe {
+            if let Some(contents) = this(object).contents_if_sole_owner()
+                && this(object).home.is_main()
+            {
+                drop(mem::take(&mut *contents));
+            }
+        }
+        Ok(())
+    })
+}
+
+unsafe extern "C" fn value(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    // SAFETY: called by Python with an object of the class, as in all of these functions.
+    entered(|| unsafe { this(object) }.value())
+}
+
+unsafe extern "C" fn set_value(
+    object: *mut PyObject,
+    value: *mut PyObject,
+    _: *mut c_void,
+) -> c_int {
+    entered_for_status(|| {
+        if value.is_null() {
+            return Err(error::attribute_error(
+                "the value of a cown cannot be deleted: set it to None",
+            ));
+        }
+        // SAFETY: as above; the value is alive during the call.
+        unsafe { this(object).set_value(Object::from_borrowed(value)) }
+    })
+}
+
+unsafe extern "C" fn exception(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    entered(|| {
+        // SAFETY: as above; the result is a new reference.
+        unsafe { Object::from_owned(ffi::PyBool_FromLong(this(object).exception()?.into())) }
+    })
+}
+
+unsafe extern "C" fn set_exception(
+    object: *mut PyObject,
+    value: *mut PyObject,
+    _: *mut c_void,
+) -> c_int {
+    // SAFETY: as above.
+    entered_for_status(|| unsafe {
+        if value.is_null() || ffi::PyBool_Check(value) == 0 {
+            return Err(error::type_error("exception must be True or False"));
+        }
+        this(object).set_exception(value == ffi::Py_True())
+    })
+}
+
+unsafe extern "C" fn acquired(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
+    // SAFETY: as above; the result is a new reference.
+    unsafe { ffi::PyBool_FromLong(this(object).is_mine().into()) }
+}
+
+unsafe extern "C" fn acquire(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above.
+    entered(|| unsafe { this(object) }.acquire().map(|()| Object::none()))
+}
+
+unsafe extern "C" fn release(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above.
+    entered(|| unsafe { this(object) }.release().map(|()| Object::none()))
+}
+
+unsafe extern "C" fn enter(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above.
+    entered(|| unsafe { this(object) }.enter())
+}
+
+unsafe extern "C" fn exit(
+    object: *mut PyObject,
+    _: *mut *mut PyObject,
+    _: ffi::Py_ssize_t,
+) -> *mut PyObject {
+    // SAFETY: as above.
+    entered(|| unsafe { this(object) }.release().map(|()| Object::none()))
+}
+
+unsafe extern "C" fn unwrap(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above.
+    entered(|| unsafe { this(object) }.unwrap())
+}
+
+unsafe extern "C" fn result(
+    object: *mut PyObject,
+    given: *const *mut PyObject,
+    positional: ffi::Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: as above; the arguments are alive during the call.
+    entered(|| unsafe {
+        let [timeout] = class::arguments("result", ["timeout"], 0, given, positional, names)?;
+        let timeout = if timeout.is_null() { None } else { patience::timeout(timeout)? };
+        this(object).result(timeout)
+    })
+}
+
+unsafe extern "C" fn reduce(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    entered(|| {
+        Err(error::type_error(
+            "a Cown cannot be pickled or copied: pass the Cown itself, or the value of a behaviour \
+             over it",
+        ))
+    })
+}
+
+unsafe extern "C" fn generic(class: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above; the result is a new reference, or null.
+    entered(|| unsafe { Object::from_owned(ffi::Py_GenericAlias(class, key)) })
+}
+
+unsafe extern "C" fn compare(
+    object: *mut PyObject,
+    other: *mut PyObject,
+    how: c_int,
+) -> *mut PyObject {
+    // SAFETY: as above; the other one is any object. The result is a new reference.
+    unsafe {
+        let Some(other) = behind(other) else {
+            let not_implemented = ffi::Py_NotImplemented();
+            ffi::Py_INCREF(not_implemented);
+            return not_implemented;
+        };
+        let (this, other) = (number(this(object)), number(other));
+        let holds = match how {
+            ffi::Py_EQ => this == other,
+            ffi::Py_NE => this != other,
+            ffi::Py_LT => this < other,
+            ffi::Py_LE => this <= other,
+            ffi::Py_GT => this > other,
+            _ => this >= other,
+        };
+        ffi::PyBool_FromLong(holds.into())
+    }
+}
+
+unsafe extern "C" fn hash_of(object: *mut PyObject) -> ffi::Py_hash_t {
+    // SAFETY: as above.
+    hash(unsafe { this(object) })
+}
+
+unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above.
+    entered(|| Object::str(&unsafe { this(object) }.repr()))
+}

@@ -1,0 +1,112 @@
+//! Behaviours that run in any interpreter: what they are made of belongs to none.
+
+use boc_core::raw::{Access, Held};
+use pyo3_ffi as ffi;
+use smallvec::SmallVec;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::{
+    contents::Contents,
+    cown,
+    error::{Raised, Result},
+    function::Function,
+    object::{self, Object},
+    orphan,
+    parcel::Parcel,
+    threads::{self, NOBODY, this_thread},
+    worker,
+};
+
+/// An argument of a behaviour.
+#[derive(Clone)]
+pub(crate) enum Argument {
+    /// The cown at this place of the request.
+    Cown(usize),
+    /// A list of such.
+    Cowns(Box<[usize]>),
+    /// What was captured.
+    Value(Parcel),
+}
+
+#[derive(Clone)]
+/// A function and its arguments.
+pub(crate) struct Errand {
+    pub(crate) function: Function,
+    /// If they are anything else than the cowns in their order.
+    pub(crate) arguments: Option<Box<[Argument]>>,
+}
+
+impl Errand {
+    /// Calls the function. The caller holds the cowns, and the result.
+    pub(crate) fn run(self, held: Held<'_>, result: &mut Contents) {
+        orphan::end_if_outermost();
+        worker::before_behaviour();
+        threads::attached(|| {
+            let thread = this_thread();
+            contents_of(held).for_each(|contents| {
+                // SAFETY: the behaviour holds the cown.
+                unsafe { (*contents).holder.store(thread, Relaxed) };
+            });
+            // Taken, since an exception must not be set while other code runs.
+            let mut returned = orphan::end_after_body(self.call(held)).map_err(Raised::take);
+            contents_of(held).for_each(|contents| {
+                // SAFETY: as above; the token is this thread's until now.
+                let settled = unsafe {
+                    let settled = cown::settle(&raw mut (*contents).held);
+                    (*contents).holder.store(NOBODY, Relaxed);
+                    settled
+                };
+                match settled {
+                    Err(raised) if returned.is_ok() => returned = Err(raised.take()),
+                    Err(raised) => raised.clear(),
+                    Ok(()) => {}
+                }
+            });
+            result.finish_packed(returned.map_err(Raised::restore));
+            drop(self);
+        });
+    }
+
+    fn call(&self, held: Held<'_>) -> Result<Object> {
+        // First what can fail, so that nobody has seen the cowns then.
+        let function = self.function.build()?;
+        let cowns: SmallVec<[Object; 4]> = held.iter().map(object_of).collect::<Result<_>>()?;
+        let Some(arguments) = &self.arguments else { return call(&function, &cowns) };
+        let arguments = arguments.iter().map(|argument| match argument {
+            Argument::Cown(place) => Ok(cowns[*place].clone()),
+            Argument::Cowns(places) => list(places.iter().map(|place| cowns[*place].clone())),
+            Argument::Value(parcel) => parcel.open(),
+        });
+        let arguments: SmallVec<[Object; 4]> = arguments.collect::<Result<_>>()?;
+        call(&function, &arguments)
+    }
+}
+
+/// The contents of those cowns that Python has made.
+fn contents_of(held: Held<'_>) -> impl Iterator<Item = *mut Contents> {
+    // SAFETY: the behaviour keeps its cowns alive, and the type is looked at first.
+    held.iter().filter_map(|Access { cown, .. }| unsafe {
+        cown.holds::<Contents>().then(|| cown.value::<Contents>())
+    })
+}
+
+fn object_of(access: Access) -> Result<Object> {
+    // SAFETY: the behaviour keeps its cowns alive.
+    cown::object(unsafe { access.cown.to_owned() })
+}
+
+fn call(function: &Object, arguments: &[Object]) -> Result<Object> {
+    // SAFETY: an `Object` is a transparent pointer to a Python object, so this is an array of such pointers.
+    unsafe { object::vectorcall(function.as_ptr(), arguments.as_ptr().cast(), arguments.len()) }
+}
+
+fn list(objects: impl ExactSizeIterator<Item = Object>) -> Result<Object> {
+    // SAFETY: the list has a place for each of them, and takes the reference.
+    unsafe {
+        let list = Object::from_owned(ffi::PyList_New(objects.len() as ffi::Py_ssize_t))?;
+        for (index, object) in objects.enumerate() {
+            ffi::PyList_SetItem(list.as_ptr(), index as ffi::Py_ssize_t, object.into_ptr());
+        }
+        Ok(list)
+    }
+}

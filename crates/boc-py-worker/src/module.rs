@@ -1,0 +1,165 @@
+//! What the module `boc._boc` has in every interpreter.
+
+use pyo3_ffi::{self as ffi, PyMethodDef, PyModuleDef, PyModuleDef_Slot, PyObject};
+use std::{
+    cell::UnsafeCell,
+    ffi::{CStr, c_int, c_void},
+    ptr,
+};
+
+use crate::{
+    buffer,
+    class::{NO_METHOD, Table, entered, entered_for_status, with_one, without},
+    cown, definition,
+    error::{Raised, Result},
+    interpreter::{self, Class},
+    mail::{self, Letter},
+    object::Object,
+    parcel::{self, Parcel},
+    when, worker,
+};
+
+/// The module as workers have it.
+pub(crate) fn in_workers() -> *mut PyModuleDef {
+    struct Definition(UnsafeCell<PyModuleDef>);
+    // SAFETY: Python keeps its counts there, and sees to it that several interpreters can use it.
+    unsafe impl Sync for Definition {}
+    static SLOTS: Table<PyModuleDef_Slot, 4> = Table::new([
+        PyModuleDef_Slot { slot: ffi::Py_mod_exec, value: execute as *mut c_void },
+        #[cfg(Py_3_12)]
+        PyModuleDef_Slot {
+            slot: ffi::Py_mod_multiple_interpreters,
+            value: ffi::Py_MOD_PER_INTERPRETER_GIL_SUPPORTED,
+        },
+        #[cfg(not(Py_3_12))]
+        NO_SLOT,
+        #[cfg(Py_3_13)]
+        PyModuleDef_Slot { slot: ffi::Py_mod_gil, value: ffi::Py_MOD_GIL_NOT_USED },
+        #[cfg(not(Py_3_13))]
+        NO_SLOT,
+        NO_SLOT,
+    ]);
+    static DEFINITION: Definition = Definition(UnsafeCell::new(PyModuleDef {
+        m_base: ffi::PyModuleDef_HEAD_INIT,
+        m_name: c"boc._boc".as_ptr(),
+        m_doc: c"Implementation of the package `boc`, in a worker; use that.".as_ptr(),
+        m_size: 0,
+        m_methods: METHODS.get(),
+        m_slots: SLOTS.get(),
+        m_traverse: None,
+        m_clear: None,
+        m_free: None,
+    }));
+    // SAFETY: the definition lives for ever.
+    unsafe { ffi::PyModuleDef_Init(DEFINITION.0.get()).cast() }
+}
+
+const NO_SLOT: PyModuleDef_Slot = PyModuleDef_Slot { slot: 0, value: ptr::null_mut() };
+
+static METHODS: Table<PyMethodDef, 4> = Table::new([
+    without(
+        c"current_worker",
+        current_worker,
+        c"current_worker($module, /)\n--\n\nThe name of the worker that this thread is.",
+    ),
+    without(
+        c"path_of_main",
+        path_of_main,
+        c"path_of_main($module, /)\n--\n\nThe `sys.path` of the main interpreter, as it is now.",
+    ),
+    with_one(
+        c"tell",
+        tell,
+        c"tell($module, message, /)\n--\n\nHas the main interpreter call `boc._mail.receive` with a copy of the \
+          message, some time later.",
+    ),
+    NO_METHOD,
+]);
+
+unsafe extern "C" fn tell(_: *mut PyObject, message: *mut PyObject) -> *mut PyObject {
+    entered(|| {
+        // SAFETY: called by Python; the object is alive during the call.
+        let message = Parcel::pack(&unsafe { Object::from_borrowed(message) })?;
+        mail::post(Letter::Call("boc._mail", c"receive", message));
+        Ok(Object::none())
+    })
+}
+
+unsafe extern "C" fn current_worker(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    entered(|| Object::str(&worker::name()))
+}
+
+unsafe extern "C" fn path_of_main(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    entered(|| {
+        let path = interpreter::main().visit(|| {
+            // SAFETY: attached; what is found is borrowed, and null if there is none.
+            let path = unsafe { ffi::PySys_GetObject(c"path".as_ptr()) };
+            if path.is_null() {
+                return Parcel::None;
+            }
+            // SAFETY: `sys` keeps it alive until there is a reference.
+            let path = Parcel::pack(&unsafe { Object::from_borrowed(path) });
+            path.unwrap_or_else(|raised| {
+                raised.clear();
+                Parcel::None
+            })
+        });
+        path.unwrap_or(Parcel::None).open()
+    })
+}
+
+unsafe extern "C" fn execute(module: *mut PyObject) -> c_int {
+    entered_for_status(|| {
+        // SAFETY: called by Python when the module is made.
+        unsafe {
+            fill(module)?;
+            let in_worker = Object::from_borrowed(ffi::Py_True());
+            add(module, c"IN_WORKER", &in_worker)
+        }
+    })
+}
+
+/// Adds the classes and functions.
+///
+/// # Safety
+///
+/// The thread is attached; `module` is the module `boc._boc`.
+pub unsafe fn fill(module: *mut PyObject) -> Result<()> {
+    let classes = &interpreter::here().classes;
+    // SAFETY: passed on to the caller.
+    unsafe {
+        add_class(module, c"Cown", &classes.cown, cown::make_class(module)?)?;
+        definition::add_class(module)?;
+        buffer::add_class(module)?;
+        parcel::add_class(module)?;
+        when::add_functions(module)
+    }
+}
+
+/// # Safety
+///
+/// As for [`fill`]; `class` is a class.
+unsafe fn add_class(
+    module: *mut PyObject,
+    name: &CStr,
+    place: &Class,
+    class: Object,
+) -> Result<()> {
+    // SAFETY: passed on to the caller.
+    unsafe { add(module, name, &class)? };
+    place.set(class.into_ptr().cast());
+    Ok(())
+}
+
+/// Adds an object to a module.
+///
+/// # Safety
+///
+/// As for [`fill`].
+pub unsafe fn add(module: *mut PyObject, name: &CStr, object: &Object) -> Result<()> {
+    // SAFETY: passed on to the caller.
+    match unsafe { ffi::compat::PyModule_AddObjectRef(module, name.as_ptr(), object.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(Raised::already()),
+    }
+}

@@ -1,0 +1,332 @@
+//! What a behaviour asks for: its cowns and its arguments.
+
+use boc_core::raw::{self, Access, Held};
+use pyo3_ffi::{self as ffi, PyObject};
+use smallvec::SmallVec;
+use std::collections::HashSet;
+
+use crate::{
+    behaviour::Body,
+    contents::Contents,
+    cown::{self, Cown},
+    ending,
+    errand::{Argument, Errand},
+    error::{self, Raised, Result},
+    function::Function,
+    interpreter,
+    kept::Kept,
+    object::{Object, class_name},
+    parcel::Parcel,
+    pool::{self, Refusal, Target},
+    signature,
+};
+
+/// The cowns that a behaviour needs, and its arguments.
+#[derive(Default)]
+pub(crate) struct Request {
+    /// Each once.
+    cowns: SmallVec<[Object; 4]>,
+    /// The addresses of the cowns, once there are too many to look through.
+    known: Option<HashSet<usize>>,
+    /// The arguments, if they are anything else than the cowns in their order.
+    arguments: Option<Vec<Given>>,
+    /// How many arguments there are.
+    count: usize,
+}
+
+/// An argument.
+enum Given {
+    /// The cown at this place.
+    Cown(usize),
+    /// A list of cowns, which are at these places.
+    Cowns(Object, Box<[usize]>),
+    /// What was captured.
+    Value(Object),
+}
+
+impl Request {
+    /// Takes one argument in: a cown, or a sequence of cowns.
+    ///
+    /// # Safety
+    ///
+    /// The object is alive.
+    pub(crate) unsafe fn add(&mut self, argument: *mut PyObject) -> Result<()> {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            if is_cown(argument) {
+                let (place, fresh) = self.add_cown(argument);
+                if !fresh {
+                    self.become_explicit();
+                }
+                if let Some(arguments) = &mut self.arguments {
+                    arguments.push(Given::Cown(place));
+                }
+            } else {
+                let members =
+                    sequence(argument).ok_or_else(|| wrong_argument(self.count, argument))??;
+                self.become_explicit();
+                let size = ffi::PyList_Size(members.as_ptr());
+                let mut places = Vec::with_capacity(size as usize);
+                for index in 0..size {
+                    let member = ffi::PyList_GetItem(members.as_ptr(), index);
+                    if !is_cown(member) {
+                        return Err(wrong_argument(self.count, member));
+                    }
+                    places.push(self.add_cown(member).0);
+                }
+                if let Some(arguments) = &mut self.arguments {
+                    arguments.push(Given::Cowns(members, places.into()));
+                }
+            }
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    /// Takes a value in that the function gets behind the cowns.
+    pub(crate) fn capture(&mut self, value: Object) {
+        self.become_explicit();
+        if let Some(arguments) = &mut self.arguments {
+            arguments.push(Given::Value(value));
+        }
+        self.count += 1;
+    }
+
+    /// Adds a cown, unless it is there already; says at which place, and whether it was added.
+    ///
+    /// # Safety
+    ///
+    /// It is an object of the class, and alive.
+    unsafe fn add_cown(&mut self, object: *mut PyObject) -> (usize, bool) {
+        /// Up to so many, looking through is quicker than hashing.
+        const FEW: usize = 16;
+        // SAFETY: passed on to the caller.
+        let address = unsafe { address(object) };
+        let find = |cowns: &[Object]| {
+            // SAFETY: they are objects of the class, and alive.
+            cowns.iter().position(|known| unsafe { self::address(known.as_ptr()) } == address)
+        };
+        if self.cowns.len() < FEW {
+            if let Some(place) = find(&self.cowns) {
+                return (place, false);
+            }
+        } else {
+            // SAFETY: as above.
+            let all = || self.cowns.iter().map(|cown| unsafe { self::address(cown.as_ptr()) });
+            if !self.known.get_or_insert_with(|| all().collect()).insert(address) {
+                return (find(&self.cowns).expect("it is known"), false);
+            }
+        }
+        // SAFETY: passed on to the caller.
+        self.cowns.push(unsafe { Object::from_borrowed(object) });
+        (self.cowns.len() - 1, true)
+    }
+
+    /// From now on the arguments are not just the cowns in their order.
+    fn become_explicit(&mut self) {
+        if self.arguments.is_none() {
+            self.arguments = Some((0..self.count).map(Given::Cown).collect());
+        }
+    }
+
+    /// Schedules a function over the request. Returns the result.
+    pub(crate) fn schedule(&self, function: &Object) -> Result<Object> {
+        signature::check(function, self.count)?;
+        interpreter::here().release_given_up();
+        let mut errand = None;
+        pool::with_target(|target, refusal| {
+            if !target.by_value {
+                return self.schedule_on(target, refusal, || self.body(function), Body::run);
+            }
+            // Once, also if another thread has just stopped the pool.
+            if errand.is_none() {
+                match self.errand(function) {
+                    Ok(packed) => errand = Some(packed),
+                    Err(raised) => return Some(Err(raised)),
+                }
+            }
+            self.schedule_on(target, refusal, || errand.clone().expect("it is packed"), Errand::run)
+        })??
+        .into_object()
+    }
+
+    /// `None` if the pool takes no more, and another one is to be tried.
+    fn schedule_on<W: Send + 'static>(
+        &self,
+        target: Target<'_>,
+        refusal: Refusal,
+        work: impl FnOnce() -> W,
+        run: fn(W, Held<'_>, &mut Contents),
+    ) -> Option<Result<Cown>> {
+        let begun = raw::begin(target.executor, self.cowns.len());
+        if begun.is_none() && refusal == Refusal::IsTold {
+            return None;
+        }
+        let work = work();
+        let run = move |held: Held<'_>, result: &mut Contents| run(work, held, result);
+        let cowns = self.cowns().map(Cown::access);
+        // SAFETY: `self` refers to the cowns.
+        let scheduled = unsafe {
+            match begun {
+                Some(begun) => begun.when(cowns, || None, Contents::default(), run),
+                // Which cancels it.
+                None => {
+                    let cowns: SmallVec<[Access; 4]> = cowns.collect();
+                    raw::when(target.executor, &cowns, Contents::default(), run)
+                }
+            }
+        };
+        let scheduled = scheduled.map(Cown::result_of);
+        Some(scheduled.map_err(|duplicate| error::type_error(duplicate.to_string())))
+    }
+
+    fn cowns(&self) -> impl ExactSizeIterator<Item = &Cown> {
+        // SAFETY: they are objects of the class, which `self` keeps alive.
+        self.cowns.iter().map(|cown| unsafe { crate::class::value(cown.as_ptr()) })
+    }
+
+    /// For the main interpreter.
+    fn body(&self, function: &Object) -> Body {
+        // SAFETY: all of them are alive, and objects of the main interpreter, to which the thread is attached.
+        let keep = |object: &Object| unsafe { Kept::for_others(object.as_ptr()) };
+        let given = |given: &Given| match given {
+            Given::Cown(place) => keep(&self.cowns[*place]),
+            Given::Cowns(object, _) | Given::Value(object) => keep(object),
+        };
+        Body {
+            function: keep(function),
+            cowns: self.cowns.iter().map(keep).collect(),
+            arguments: self.arguments.as_ref().map(|all| all.iter().map(given).collect()),
+        }
+    }
+
+    /// For any interpreter.
+    fn errand(&self, function: &Object) -> Result<Errand> {
+        self.cowns().try_for_each(Cown::make_ready_to_go)?;
+        Ok(Errand { function: Function::of(function)?, arguments: self.packed(function)? })
+    }
+
+    /// The arguments for any interpreter.
+    fn packed(&self, function: &Object) -> Result<Option<Box<[Argument]>>> {
+        let Some(arguments) = &self.arguments else { return Ok(None) };
+        let packed = arguments.iter().enumerate().map(|(index, given)| match given {
+            Given::Cown(place) => Ok(Argument::Cown(*place)),
+            Given::Cowns(_, places) => Ok(Argument::Cowns(places.clone())),
+            Given::Value(object) => Parcel::pack(object)
+                .or_else(|raised| Parcel::pack_as(&parameter(function, index, raised), object))
+                .map(Argument::Value),
+        });
+        packed.collect::<Result<_>>().map(Some)
+    }
+}
+
+/// What an argument is called, for the error that says why it cannot go. That which says so now is forgotten.
+fn parameter(function: &Object, index: usize, raised: Raised) -> String {
+    raised.clear();
+    let name = function.get(c"__code__").and_then(|code| {
+        let names = code.get(c"co_varnames")?;
+        // SAFETY: a code object has a tuple there; what is borrowed becomes a reference at once.
+        unsafe {
+            let name = ffi::PyTuple_GetItem(names.as_ptr(), index as ffi::Py_ssize_t);
+            if name.is_null() { Err(Raised::already()) } else { Ok(Object::from_borrowed(name)) }
+        }
+    });
+    name.map(|name| name.text()).unwrap_or_else(|raised| {
+        raised.clear();
+        format!("argument {}", index + 1)
+    })
+}
+
+/// Whether an object is a cown.
+///
+/// # Safety
+///
+/// The object is alive.
+pub(crate) unsafe fn is_cown(object: *mut PyObject) -> bool {
+    // SAFETY: passed on to the caller.
+    unsafe { cown::behind(object) }.is_some()
+}
+
+/// # Safety
+///
+/// It is an object of the class, and alive.
+unsafe fn address(object: *mut PyObject) -> usize {
+    // SAFETY: passed on to the caller.
+    unsafe { crate::class::value::<Cown>(object) }.address().into_raw().as_ptr() as usize
+}
+
+/// The members of a sequence as a list of their own; `None` if it is no sequence.
+///
+/// # Safety
+///
+/// The object is alive.
+pub(crate) unsafe fn sequence(argument: *mut PyObject) -> Option<Result<Object>> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if ffi::PyUnicode_Check(argument) != 0 || !is_sequence(argument) {
+            return None;
+        }
+        Some(list(argument))
+    }
+}
+
+/// Whether the class is one of sequences, as `collections.abc` knows them.
+///
+/// # Safety
+///
+/// The object is alive.
+unsafe fn is_sequence(argument: *mut PyObject) -> bool {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if ffi::PyList_Check(argument) != 0 || ffi::PyTuple_Check(argument) != 0 {
+            return true;
+        }
+        let is_one = || -> Result<bool> {
+            let class = crate::object::import("collections.abc")?.get(c"Sequence")?;
+            let class = class.as_ptr();
+            match ending::guarded(|| ending::PyObject_IsInstance(argument, class)) {
+                -1 => Err(Raised::already()),
+                answer => Ok(answer != 0),
+            }
+        };
+        is_one().unwrap_or_else(|raised| {
+            raised.write_unraisable();
+            false
+        })
+    }
+}
+
+/// What is in an iterable, as a list of its own.
+///
+/// # Safety
+///
+/// The object is alive.
+pub(crate) unsafe fn list(iterable: *mut PyObject) -> Result<Object> {
+    // SAFETY: passed on to the caller; the result is a new reference, or null.
+    unsafe { Object::from_owned(ending::guarded(|| ending::PySequence_List(iterable))) }
+}
+
+/// # Safety
+///
+/// The object is alive.
+pub(crate) unsafe fn wrong_argument(index: usize, argument: *mut PyObject) -> Raised {
+    // SAFETY: passed on to the caller.
+    let (kind, is_callable, is_iterable) = unsafe {
+        let iterator = Object::from_owned(ending::guarded(|| ending::PyObject_GetIter(argument)));
+        let is_text = ffi::PyUnicode_Check(argument) != 0;
+        let is_iterable = crate::class::or_none(iterator).is_some() && !is_text;
+        (class_name(argument), ffi::PyCallable_Check(argument) != 0, is_iterable)
+    };
+    let hint = if is_callable {
+        "write @when(cown, …), with parentheses, above the function"
+    } else if is_iterable {
+        "pass the cowns themselves or a list of them, which cannot be nested"
+    } else {
+        "wrap it in a Cown, or pass it as a default value of the function"
+    };
+    error::type_error(format!(
+        "can only schedule over cowns or sequences of cowns, but argument {} is or contains an \
+         object of type {kind}; {hint}",
+        index + 1
+    ))
+}

@@ -1,0 +1,72 @@
+//! Attaching threads, and detaching them while they wait.
+
+use pyo3_ffi::{self as ffi, PyThreadState};
+use std::{
+    cell::Cell,
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
+};
+
+use crate::interpreter::{self, where_now};
+
+/// Calls `f` on this thread, which is attached meanwhile: to the interpreter that it is attached to
+/// already, or else to the main one.
+pub fn attached<R>(f: impl FnOnce() -> R) -> R {
+    /// Gives back what was had.
+    struct Attached(ffi::PyGILState_STATE);
+    impl Drop for Attached {
+        fn drop(&mut self) {
+            // SAFETY: pairs with the call below, on the same thread.
+            unsafe { ffi::PyGILState_Release(self.0) };
+        }
+    }
+    if where_now().is_attached() {
+        return f();
+    }
+    // SAFETY: the interpreter exists: nobody gets here who has not been given something of it.
+    let _attached = Attached(unsafe { ffi::PyGILState_Ensure() });
+    f()
+}
+
+/// Calls `f` on this thread, which is attached to the main interpreter meanwhile if it is attached to that of
+/// a worker.
+pub fn at_home<R>(f: impl FnOnce() -> R) -> R {
+    let now = where_now();
+    if now.is_attached() && !now.is_main() {
+        interpreter::main().visit(f).expect("the main interpreter lives as long as its pools")
+    } else {
+        f()
+    }
+}
+
+/// Calls `f` on this thread, which is detached meanwhile.
+pub fn detached<R>(f: impl FnOnce() -> R) -> R {
+    /// Attaches again.
+    struct Detached(*mut PyThreadState);
+    impl Drop for Detached {
+        fn drop(&mut self) {
+            // SAFETY: the state is this thread's, and was put aside below.
+            unsafe { ffi::PyEval_RestoreThread(self.0) };
+        }
+    }
+    // SAFETY: callers are attached.
+    let _detached = Detached(unsafe { ffi::PyEval_SaveThread() });
+    f()
+}
+
+/// The token of no thread.
+pub const NOBODY: u32 = 0;
+
+/// A number that no other thread ever has, and that is not [`NOBODY`].
+pub fn this_thread() -> u32 {
+    static LAST: AtomicU32 = AtomicU32::new(NOBODY);
+    thread_local! {
+        static TOKEN: Cell<u32> = const { Cell::new(NOBODY) };
+    }
+    TOKEN.with(|token| {
+        if token.get() == NOBODY {
+            let next = LAST.fetch_add(1, Relaxed).checked_add(1);
+            token.set(next.expect("a process has fewer threads than that"));
+        }
+        token.get()
+    })
+}

@@ -1,0 +1,315 @@
+//! The threads of a pool whose workers have interpreters of their own.
+
+use boc_core::{Host, Runtime};
+use pyo3_ffi as ffi;
+use std::{
+    cell::{Cell, RefCell},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    life::{self, Life, Settings},
+    living,
+    reserve::{self, Next},
+};
+use crate::{
+    error::{self, Result},
+    interpreter::Interpreter,
+    mail::{self, Letter},
+    orphan,
+    parcel::Parcel,
+    patience, threads,
+};
+
+/// The workers of a pool.
+pub struct Crew {
+    runtime: Arc<Runtime>,
+    settings: Settings,
+    workers: usize,
+    state: Mutex<State>,
+    /// Told when the state has changed.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those whose interpreter is there: which one it is, and the identifier of its thread.
+    working: Vec<(usize, u64, &'static Interpreter)>,
+    /// How many have ended.
+    ended: usize,
+    /// Why one could not begin.
+    failure: Option<String>,
+}
+
+thread_local! {
+    static MINE: RefCell<Option<Member>> = const { RefCell::new(None) };
+    /// Which worker this thread is, of the pool that it serves.
+    static INDEX: Cell<usize> = const { Cell::new(0) };
+}
+
+/// All crews, some of which may have ended.
+static CREWS: Mutex<Vec<Weak<Crew>>> = Mutex::new(Vec::new());
+
+pub(super) fn crews() -> MutexGuard<'static, Vec<Weak<Crew>>> {
+    CREWS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One of a crew, on its thread.
+struct Member {
+    crew: Arc<Crew>,
+    index: usize,
+    /// None after a fork, if it could not be had again.
+    life: Option<Life>,
+}
+
+impl Crew {
+    /// Starts the workers, and waits until their interpreters are there. `path` and `settings` are objects of
+    /// the main interpreter: `sys.path`, and what `boc._worker.prepare` gets.
+    ///
+    /// Raises a `RuntimeError` if one of them could not begin; then there are none.
+    pub fn start(
+        runtime: Arc<Runtime>,
+        workers: usize,
+        path: Parcel,
+        settings: Parcel,
+    ) -> Result<Arc<Self>> {
+        let crew = Arc::new(Self {
+            runtime,
+            settings: Settings { path, rest: settings },
+            workers,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let mut all = crews();
+        all.retain(|crew| crew.strong_count() > 0);
+        all.push(Arc::downgrade(&crew));
+        drop(all);
+        let resting = reserve::call_up(&crew, workers);
+        for index in resting..workers {
+            let member = Arc::clone(&crew);
+            let thread = thread::Builder::new().name("boc-worker".to_owned());
+            match thread.stack_size(STACK).spawn(move || live(member, index)) {
+                Ok(thread) => reserve::remember(thread),
+                Err(error) => {
+                    let mut state = crew.state();
+                    state.failure = Some(format!("the system has no thread for it: {error}"));
+                    state.ended += workers - index;
+                    break;
+                }
+            }
+        }
+        let ready = |state: &State| state.working.len() + state.ended >= workers;
+        let waited = patience::wait(None, |until| crew.wait(until, ready));
+        let failure = crew.state().failure.take();
+        let outcome = match (waited, failure) {
+            (Err(raised), _) => Err(raised),
+            (Ok(_), Some(why)) => Err(error::runtime_error(format!(
+                "a worker could not start: {}; boc.start(backend=\"direct\") needs no interpreters",
+                why.trim_end()
+            ))),
+            (Ok(_), None) => return Ok(crew),
+        };
+        // Nobody knows of them but this, so none must be left when this returns.
+        threads::detached(|| {
+            crew.runtime.stop();
+            crew.wait(None, |state| state.ended >= workers);
+        });
+        outcome
+    }
+
+    /// Wakes those that sleep.
+    pub(super) fn wake(&self) {
+        self.runtime.wake_workers();
+    }
+
+    /// Nothing that runs Python code, or waits, is done while this is locked.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `what` holds; says whether it does. Not attached.
+    fn wait(&self, until: Option<Instant>, what: impl Fn(&State) -> bool) -> bool {
+        let mut state = self.state();
+        loop {
+            if what(&state) {
+                return true;
+            }
+            let Some(until) = until else {
+                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// One of the workers of this pool, until the pool has ended. Gives the interpreter back.
+    fn serve(self: Arc<Self>, index: usize, life: Option<Life>) -> Option<Life> {
+        INDEX.set(index);
+        let begun = match life {
+            None => Life::begin(&self.settings),
+            Some(life) => life.begin_again(&self.settings),
+        };
+        match begun {
+            Ok(life) => {
+                self.begun(index, &life);
+                let (crew, runtime) = (Arc::clone(&self), Arc::clone(&self.runtime));
+                MINE.set(Some(Member { crew, index, life: Some(life) }));
+                // The runtime has a place for each of them.
+                let _ = runtime.run_worker(&mut Parking);
+                MINE.take().and_then(|member| member.life)
+            }
+            Err(why) => {
+                self.state().failure.get_or_insert(why);
+                None
+            }
+        }
+    }
+
+    fn begun(&self, index: usize, life: &Life) {
+        // SAFETY: asks for nothing.
+        let ident = unsafe { ffi::PyThread_get_thread_ident() } as u64;
+        self.state().working.push((index, ident, life.interpreter()));
+        self.changed.notify_all();
+    }
+
+    /// A worker does not serve here any more.
+    fn ended(&self, index: usize) {
+        let mut state = self.state();
+        state.working.retain(|(working, ..)| *working != index);
+        state.ended += 1;
+        self.changed.notify_all();
+    }
+
+    /// Waits until all workers have ended; says whether they have.
+    pub fn join(&self, timeout: Option<Duration>) -> Result<bool> {
+        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+        let all_ended = |state: &State| state.ended >= self.workers;
+        patience::wait(deadline, |until| self.wait(until, all_ended))
+    }
+
+    /// Raises `SystemExit` in all workers that have not ended; gives their names.
+    pub fn interrupt(self: &Arc<Self>) -> Vec<String> {
+        let working = self.state().working.clone();
+        for &(_, ident, interpreter) in &working {
+            // On a thread of its own, since an interpreter that does not let go of its lock would keep it.
+            let visitor = thread::Builder::new().spawn(move || {
+                interpreter.visit(|| {
+                    // SAFETY: attached; classes of exceptions are the same in all interpreters.
+                    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_SystemExit) };
+                });
+            });
+            drop(visitor);
+        }
+        working.iter().map(|(index, ..)| name_of(*index)).collect()
+    }
+
+    /// On a worker, which waits without an interpreter until the pause is over.
+    #[cold]
+    fn pause_here(&self, index: usize, mut life: Option<Life>) -> Option<Life> {
+        while living::is_paused() {
+            if let Some(life) = life.take() {
+                self.state().working.retain(|(working, ..)| *working != index);
+                life.end();
+            }
+            match Life::begin(&self.settings) {
+                Ok(begun) => {
+                    self.begun(index, &begun);
+                    life = Some(begun);
+                }
+                Err(why) => {
+                    // Until the end of the pool this worker's behaviours run in the main interpreter.
+                    let why = format!("a worker has lost its interpreter at a fork: {why}");
+                    mail::post(Letter::Say("boc._unseen", c"complain", why));
+                    break;
+                }
+            }
+        }
+        life
+    }
+}
+
+/// What the thread of a worker does all its life, of which this is the first pool.
+fn live(crew: Arc<Crew>, index: usize) {
+    let mut life = None;
+    let mut next = Next::Serve(crew, index);
+    loop {
+        match next {
+            Next::Serve(crew, index) => {
+                life = Arc::clone(&crew).serve(index, life);
+                if life.is_none() {
+                    return crew.ended(index);
+                }
+                // Before the pool knows, so that the next one finds it.
+                reserve::add();
+                crew.ended(index);
+            }
+            Next::End => break,
+        }
+        next = life::rest(reserve::next);
+    }
+    if let Some(life) = life {
+        life.end();
+    }
+    reserve::ended();
+}
+
+/// Ends the interpreters that are kept for the next pool, and waits for that; says whether they have ended.
+pub fn end_resting(timeout: Option<Duration>) -> Result<bool> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    reserve::end_all();
+    patience::wait(deadline, reserve::wait)
+}
+
+/// Like those of Python's own threads, on most systems.
+const STACK: usize = 8 << 20;
+
+/// What the worker is called that this thread is.
+pub(crate) fn name() -> String {
+    name_of(INDEX.get())
+}
+
+fn name_of(index: usize) -> String {
+    format!("boc-worker-{index}")
+}
+
+/// To be called before each behaviour.
+pub(crate) fn before_behaviour() {
+    pause_if_wanted();
+    MINE.with_borrow(|mine| {
+        if let Some(Member { life: Some(life), .. }) = mine {
+            life.interpreter().release_given_up();
+        }
+    });
+}
+
+fn pause_if_wanted() {
+    if living::is_paused()
+        && let Some(mut member) = MINE.take()
+    {
+        member.life = member.crew.pause_here(member.index, member.life);
+        MINE.set(Some(member));
+    }
+}
+
+/// How a worker sleeps.
+struct Parking;
+
+impl Host for Parking {
+    fn park(&mut self, wait: &mut dyn FnMut()) {
+        orphan::end_if_outermost();
+        pause_if_wanted();
+        let interpreter =
+            MINE.with_borrow(|mine| mine.as_ref()?.life.as_ref().map(Life::interpreter));
+        match interpreter {
+            Some(interpreter) if life::is_attached() => life::park(interpreter, wait),
+            _ => wait(),
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Workers that have nothing to do at present, kept with their interpreters for the next pool.
+//!
+//! To make an interpreter takes tens of milliseconds, and CPython gives most of its memory back to nobody when it
+//! ends, so they are not thrown away. Those that the next pool does not need are ended.
+
+use std::{
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread::JoinHandle,
+    time::Instant,
+};
+
+use super::crew::Crew;
+
+/// What a worker does next.
+pub(super) enum Next {
+    /// To be this one of a crew.
+    Serve(Arc<Crew>, usize),
+    End,
+}
+
+/// Those that rest, and what they are told.
+pub(super) struct Reserve {
+    /// How many rest, for whom there is no order yet.
+    resting: usize,
+    /// What those shall do, whoever of them is first.
+    orders: Vec<Next>,
+    /// How many are between an order to end and its end.
+    ending: usize,
+    threads: Vec<JoinHandle<()>>,
+}
+
+static RESERVE: Mutex<Reserve> =
+    Mutex::new(Reserve { resting: 0, orders: Vec::new(), ending: 0, threads: Vec::new() });
+static CHANGED: Condvar = Condvar::new();
+
+pub(super) fn reserve() -> MutexGuard<'static, Reserve> {
+    RESERVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A worker comes to rest. To be said before it waits for its [`next`] order, so that nobody misses it.
+pub(super) fn add() {
+    reserve().resting += 1;
+}
+
+/// Waits for an order. On the thread of a worker that was [added](add), which is not attached.
+pub(super) fn next() -> Next {
+    let mut reserve = reserve();
+    loop {
+        if let Some(next) = reserve.orders.pop() {
+            return next;
+        }
+        reserve = CHANGED.wait(reserve).unwrap_or_else(PoisonError::into_inner);
+    }
+}
+
+/// A worker has ended.
+pub(super) fn ended() {
+    reserve().ending -= 1;
+    CHANGED.notify_all();
+}
+
+/// Has up to `count` of those that rest serve in a crew, from the first place on, and ends the others. Says how
+/// many serve.
+pub(super) fn call_up(crew: &Arc<Crew>, count: usize) -> usize {
+    let mut reserve = reserve();
+    let serve = reserve.resting.min(count);
+    reserve.orders.extend((0..serve).map(|index| Next::Serve(Arc::clone(crew), index)));
+    reserve.resting -= serve;
+    end_others(&mut reserve);
+    serve
+}
+
+fn end_others(reserve: &mut Reserve) {
+    let others = reserve.resting;
+    reserve.orders.extend((0..others).map(|_| Next::End));
+    reserve.ending += others;
+    reserve.resting = 0;
+    CHANGED.notify_all();
+}
+
+/// Remembers the thread of a worker.
+pub(super) fn remember(thread: JoinHandle<()>) {
+    let mut reserve = reserve();
+    reserve.threads.retain(|thread| !thread.is_finished());
+    reserve.threads.push(thread);
+}
+
+/// Ends all that rest.
+pub(super) fn end_all() {
+    end_others(&mut reserve());
+}
+
+/// Waits until those have ended that shall; says whether they have. Not attached.
+pub(super) fn wait(until: Option<Instant>) -> bool {
+    let mut reserve = reserve();
+    while reserve.ending > 0 {
+        let Some(until) = until else {
+            reserve = CHANGED.wait(reserve).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        let waited = CHANGED.wait_timeout(reserve, left);
+        reserve = waited.unwrap_or_else(PoisonError::into_inner).0;
+    }
+    true
+}
+
+/// To be called in a child process, which has none of them.
+pub(super) fn forget_after_fork() {
+    let mut reserve = reserve();
+    reserve.resting = 0;
+    reserve.ending = 0;
+    std::mem::forget(std::mem::take(&mut reserve.orders));
+    std::mem::forget(std::mem::take(&mut reserve.threads));
+}

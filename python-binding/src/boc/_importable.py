@@ -1,0 +1,104 @@
+"""What another interpreter can import for itself, and what is said if it cannot."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from types import FunctionType, ModuleType
+from typing import Any
+
+from boc import _boc
+from boc._boc import IN_WORKER
+
+_path_of_main: Callable[[], list[str]] = getattr(_boc, "path_of_main", list)
+
+_MAIN = frozenset(("__main__", "__mp_main__"))
+
+
+def module_of(function: FunctionType) -> str | None:
+    """The importable module that the function's globals belong to; ``None`` if there is none."""
+    name = function.__globals__.get("__name__")
+    if not isinstance(name, str):
+        return None
+    module = sys.modules.get(name)
+    if module is None or module.__dict__ is not function.__globals__:
+        return None
+    return name if _can_import(name, module) else None
+
+
+def can_import_module(module: ModuleType) -> bool:
+    """Whether importing by its name gives this module."""
+    name = module.__name__
+    return sys.modules.get(name) is module and _can_import(name, module)
+
+
+def can_import(thing: Any) -> bool:
+    """Whether a class or function is what its module and qualified name say."""
+    name = getattr(thing, "__module__", None)
+    module = sys.modules.get(name) if isinstance(name, str) else None
+    if name is None or module is None or not _can_import(name, module):
+        return False
+    found: Any = module
+    try:
+        for part in thing.__qualname__.split("."):
+            found = getattr(found, part)
+    except Exception:  # a module can have a __getattr__ of its own
+        return False
+    return found is thing
+
+
+def _can_import(name: str, module: ModuleType) -> bool:
+    return name not in _MAIN and (
+        getattr(module, "__spec__", None) is not None
+        or getattr(module, "__file__", None) is not None
+        or name in sys.builtin_module_names
+    )
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module that another interpreter has referred to by its name.
+
+    :raises ImportError: If that fails; says which module it was, and what can be done.
+    """
+    module = sys.modules.get(name)
+    if module is not None:
+        return module
+    try:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError:
+            if not look_where_main_looks():
+                raise
+            return importlib.import_module(name)
+    except CannotImport:
+        raise
+    except Exception as error:
+        raise import_failed(name, error) from error
+
+
+def look_where_main_looks() -> bool:
+    """Take over ``sys.path`` from the main interpreter, if it has changed there; say whether it has."""
+    if not IN_WORKER:
+        return False
+    path = _path_of_main()
+    if path == sys.path:
+        return False
+    sys.path[:] = path
+    importlib.invalidate_caches()
+    return True
+
+
+class CannotImport(ImportError):
+    """A module that is needed in a worker cannot be imported there."""
+
+
+def import_failed(name: str | None, error: Exception) -> CannotImport:
+    """The exception to raise when a module that is needed here cannot be imported."""
+    what = "a module" if name is None else f"the module {name!r}"
+    return CannotImport(
+        f"{what} cannot be imported in a worker's interpreter ({type(error).__name__}: {error}); "
+        'start with boc.start(backend="direct") to run behaviours in the interpreter of the program, '
+        "or keep it out of what behaviours use",
+        name=name,
+    )

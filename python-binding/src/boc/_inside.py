@@ -1,0 +1,46 @@
+"""The functions of the package in a worker's interpreter, where there is nothing to start or to wait for."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+WORKER_COUNT: int = 1
+
+
+def backend() -> str:
+    """``"subinterpreters"``: this is the interpreter of a worker."""
+    return "subinterpreters"
+
+
+def _refuse(what: str) -> NoReturn:
+    raise RuntimeError(
+        f"{what} inside of a behaviour would wait for that behaviour itself: schedule what comes "
+        "next with @when over the results instead"
+    )
+
+
+def start(
+    worker_count: int | None = None,
+    *,
+    backend: str | None = None,
+    module: tuple[str, str] | None = None,
+) -> None:
+    """Raises a RuntimeError here."""
+    raise RuntimeError(
+        "start() inside of a behaviour: the workers are running, or this would not run"
+    )
+
+
+def quiesce(timeout: float | None = None, *, stats: bool = False) -> Any:
+    """Raises a RuntimeError here."""
+    _refuse("quiesce()")
+
+
+def wait(timeout: float | None = None, *, stats: bool = False) -> Any:
+    """Raises a RuntimeError here."""
+    _refuse("wait()")
+
+
+def stats() -> list[dict[str, int]]:
+    """Raises a RuntimeError here."""
+    raise RuntimeError("stats() inside of a worker's interpreter: only the main program has them")

@@ -1,0 +1,77 @@
+"""Workers that have interpreters of their own, each with a GIL, where values go by copies."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import logging
+import sys
+from typing import Any
+
+from boc._boc import Pool, end_resting_interpreters
+
+
+class SubInterpreters:
+    """The threads of a pool, and their interpreters."""
+
+    name = "subinterpreters"
+
+    must_end = True
+    """Python does not survive its end with other interpreters around."""
+
+    def __init__(self) -> None:
+        self._pool: Pool | None = None
+
+    def start(self, pool: Pool, count: int) -> None:
+        """Start the workers; stops the pool if that fails."""
+        _import_first()
+        path = [entry for entry in sys.path if isinstance(entry, str)]
+        pool.start_interpreters(count, path, _settings())
+        self._pool = pool
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until all have ended; say whether they have."""
+        return self._pool is None or self._pool.join_interpreters(timeout)
+
+    def interrupt(self) -> list[str]:
+        """Raise SystemExit in those that are still there; say which."""
+        return [] if self._pool is None else self._pool.interrupt_interpreters()
+
+    @staticmethod
+    def end_resting(timeout: float | None = None) -> bool:
+        """End the interpreters that are kept for the next start; say whether they have ended."""
+        return end_resting_interpreters(timeout)
+
+
+def _settings() -> dict[str, Any]:
+    """What a worker's interpreter takes over from this one."""
+    return {
+        "argv": [str(argument) for argument in getattr(sys, "argv", [])],
+        "dont_write_bytecode": sys.dont_write_bytecode,
+        "log_level": _lowest_level(),
+        "forward": [
+            name
+            for name in ("stdout", "stderr")
+            if getattr(sys, name) is not getattr(sys, f"__{name}__")
+        ],
+    }
+
+
+def _lowest_level() -> int:
+    """What a worker need not send on, since no logger here would let it pass."""
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    levels = [logger.level for logger in loggers if isinstance(logger, logging.Logger)]
+    return min(level for level in levels if level) if any(levels) else logging.WARNING
+
+
+def _import_first() -> None:
+    """Import here what cannot be imported first in another interpreter, where it breaks the process."""
+    # Those of this package as well, so that no other thread is in the middle of it when this process forks.
+    modules = ["boc._capture", "boc._failure", "boc._mail"]
+    if sys.version_info < (3, 14):
+        modules += ["_datetime"]
+    if sys.version_info < (3, 13):
+        modules += ["_asyncio", "_decimal", "_hashlib", "_ssl", "_sqlite3"]
+    for module in modules:
+        with contextlib.suppress(ImportError):  # not in every build
+            importlib.import_module(module)

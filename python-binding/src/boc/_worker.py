@@ -1,0 +1,155 @@
+"""What the interpreter of a worker begins with, and ends with."""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import importlib.machinery
+import io
+import sys
+import time
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+from boc import _shipping
+from boc._boc import current_worker, tell  # type: ignore[attr-defined,unused-ignore]
+
+Settings = dict[str, Any]
+
+
+def prepare(settings: Settings) -> None:
+    """Make this interpreter like the main one, as far as programs look at that.
+
+    Again for each pool that it serves.
+    """
+    sys.argv[:] = settings["argv"]
+    sys.dont_write_bytecode = settings["dont_write_bytecode"]
+    # Who needs a value that lives here, while a behaviour runs, waits so long at the most.
+    sys.setswitchinterval(0.0001)
+    for name in "stdout", "stderr":
+        if name in settings["forward"]:
+            setattr(sys, name, _Forward(name))
+        else:
+            setattr(sys, name, getattr(sys, f"__{name}__"))
+            _write_at_once(getattr(sys, name))
+    _settings.update(settings)
+    for name, connect in _CONNECT.items():
+        if name in sys.modules:
+            connect(sys.modules[name])
+    if not any(isinstance(finder, _Hook) for finder in sys.meta_path):
+        # Not derived from what importlib.abc has, which takes as long to import as all else here.
+        sys.meta_path.insert(0, _Hook())  # type: ignore[arg-type,unused-ignore]
+
+
+def finish() -> None:
+    """Wait for threads, say what has not been said yet, and let go of what is remembered."""
+    # Python waits for those of `threading` alone, and breaks if others are there.
+    while _thread._count():
+        time.sleep(0.005)
+    for stream in sys.stdout, sys.stderr:
+        with contextlib.suppress(AttributeError, ValueError, OSError):  # none, closed, full
+            stream.flush()
+    _shipping.forget()
+    _disconnect_threading()
+
+
+def _write_at_once(stream: Any) -> None:
+    """Line by line, as what several interpreters write goes to one place."""
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        stream.reconfigure(line_buffering=True)
+
+
+class _Forward(io.TextIOBase):
+    """A stream that the program has replaced in the main interpreter, which writes there."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._line = ""
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return "utf-8"
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        *lines, self._line = (self._line + text).split("\n")
+        if lines:
+            tell(("write", (self._name, "\n".join(lines) + "\n")))
+        return len(text)
+
+    def flush(self) -> None:
+        if self._line:
+            tell(("write", (self._name, self._line)))
+            self._line = ""
+
+
+_settings: Settings = {}
+
+
+class _Hook:
+    """Connects some modules to this worker when they are imported, since most workers need none of them."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        connect = _CONNECT.get(name)
+        if connect is None:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        execute = spec.loader.exec_module
+
+        def and_connect(module: ModuleType) -> None:
+            execute(module)
+            connect(module)
+
+        spec.loader.exec_module = and_connect  # type: ignore[method-assign]
+        return spec
+
+
+def _connect_logging(logging: Any) -> None:
+    """Have its records handled by the main interpreter."""
+    logging.root.setLevel(_settings["log_level"])
+    if any(isinstance(handler, _Handler) for handler in logging.root.handlers):
+        return
+
+    class Handler(logging.Handler, _Handler):  # type: ignore[misc]
+        def emit(self, record: Any) -> None:
+            try:
+                attributes = dict(record.__dict__)
+                # As a text, since arguments and exceptions need not be able to leave.
+                attributes["msg"], attributes["args"] = record.getMessage(), None
+                if record.exc_info and not record.exc_text:
+                    attributes["exc_text"] = logging.Formatter().formatException(record.exc_info)
+                attributes["exc_info"] = None
+                tell(("log", attributes))
+            except Exception:
+                self.handleError(record)
+
+    logging.root.addHandler(Handler())
+
+
+class _Handler:
+    """Marks the handler that is there once."""
+
+
+def _connect_threading(threading: Any) -> None:
+    """Name the thread, of which that module knows nothing."""
+    threading.current_thread().name = current_worker()
+
+
+def _disconnect_threading() -> None:
+    """Let go of what CPython 3.13 complains about when the interpreter ends."""
+    local = getattr(sys.modules.get("threading"), "_thread_local_info", None)
+    with contextlib.suppress(AttributeError):
+        del local._track_dummy_thread_ref  # type: ignore[union-attr]
+
+
+_CONNECT: dict[str, Callable[[Any], None]] = {
+    "logging": _connect_logging,
+    "threading": _connect_threading,
+}

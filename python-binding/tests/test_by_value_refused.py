@@ -1,0 +1,294 @@
+"""What cannot cross, and what no worker can do, is a clear error, and the worker lives on."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import boc
+from boc import Cown, quiesce, wait, when, whencall
+from crossing import Gate, Log, shown, works
+
+pytestmark = pytest.mark.by_value
+
+
+# What cannot cross.
+
+CULPRITS: dict[str, Callable[[], object]] = {
+    "lock": threading.Lock,
+    "event": threading.Event,
+    "condition": threading.Condition,
+    "thread": threading.current_thread,
+    "thread local": threading.local,
+    "generator": lambda: (x for x in "abc"),
+    "file": lambda: open(os.devnull),  # noqa: SIM115
+    "socket": socket.socket,
+    "weak reference": lambda: weakref.ref(works),
+    "frame": lambda: sys._getframe(),
+    "traceback": lambda: some_traceback(),
+}
+
+
+def some_traceback() -> object:
+    try:
+        raise ValueError
+    except ValueError as error:
+        return error.__traceback__
+
+
+@pytest.fixture(params=CULPRITS)
+def culprit(request: pytest.FixtureRequest) -> Iterator[object]:
+    made = CULPRITS[request.param]()
+    yield made
+    if isinstance(made, (io.IOBase, socket.socket)) and made is not sys.__stdout__:
+        made.close()
+
+
+def test_captures_that_cannot_cross_are_refused_by_name(culprit: object) -> None:
+    cown, inside = Cown(1), {"deep": [culprit]}
+
+    def helper():
+        return culprit
+
+    with pytest.raises(TypeError, match="culprit"):
+        when(cown)(lambda cown: culprit)
+    with pytest.raises(TypeError, match="inside"):
+        when(cown)(lambda cown: inside)
+    with pytest.raises(TypeError, match="helper|culprit"):
+        when(cown)(lambda cown: helper())
+    with pytest.raises(TypeError, match="parameter"):
+        when(cown)(lambda cown, parameter=culprit: parameter)
+    with pytest.raises(TypeError, match="keyword"):
+        when(cown)(lambda cown, *, keyword=culprit: keyword)
+    with pytest.raises(TypeError, match="parameter"):
+        whencall(lambda cown, parameter: parameter, [cown], [culprit])
+    # Nothing was scheduled, and nothing holds the cown.
+    with cown as value:
+        assert value == 1
+    works()
+
+
+def test_values_that_cannot_cross_are_refused(culprit: object) -> None:
+    with pytest.raises(TypeError):
+        when(Cown([culprit]))(lambda cown: None).result()
+    works()
+
+
+def test_results_that_cannot_cross_are_type_errors() -> None:
+    boc.start(1)
+    for make in threading.Lock, lambda: (x for x in "abc"), lambda: [threading.Event()]:
+        result = when()(lambda make=make: make())
+        with pytest.raises(TypeError):
+            result.result()
+        assert result.exception
+        assert when(result)(lambda result: type(result.value).__name__).result() == "TypeError"
+    works()
+
+
+def test_a_value_that_cannot_cross_is_a_type_error_of_the_body_that_left_it() -> None:
+    boc.start(1)
+    cown = Cown(1)
+
+    @when(cown)
+    def body(cown):
+        cown.value = threading.Lock()
+        return "not this"
+
+    with pytest.raises(TypeError):
+        body.result()
+    # Whatever is in the cown, it can be used.
+    when(cown)(lambda cown: setattr(cown, "value", 2)).result()
+    assert when(cown)(lambda cown: cown.value).result() == 2
+
+
+class Unready:
+    """Raises when it is put together again."""
+
+    def __reduce__(self):
+        return unready, ()
+
+
+def unready():
+    raise ValueError("cannot be put together")
+
+
+class Unwilling:
+    """Raises when it is taken apart."""
+
+    def __reduce__(self):
+        raise ValueError("cannot be taken apart")
+
+
+class Untidy:
+    """Raises in the middle of its state."""
+
+    def __init__(self) -> None:
+        self.text = "text"
+
+    def __setstate__(self, state):
+        raise ValueError("cannot be put together")
+
+
+@pytest.mark.parametrize("kind", [Unready, Untidy])
+def test_copies_that_cannot_be_put_together(kind: type) -> None:
+    boc.start(1)
+    made = kind()
+    for result in (
+        when()(lambda: made and 1),
+        when()(lambda made=made: 1),
+        whencall(lambda made: 1, [], [made]),
+        when(Cown(kind()))(lambda cown: cown.value and 1),
+        when()(lambda: kind()),
+    ):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            result.result()
+        assert "cannot be put together" in shown(caught.value)
+    works()
+
+
+def test_objects_that_cannot_be_taken_apart() -> None:
+    made = Unwilling()
+    with pytest.raises((TypeError, ValueError), match="made|cannot be taken apart"):
+        when()(lambda: made)
+    result = when()(lambda: Unwilling())
+    with pytest.raises((TypeError, ValueError), match="cannot be taken apart"):
+        result.result()
+    works()
+
+
+# What no worker can do.
+
+
+def fork() -> int:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(1)
+    return pid
+
+
+def daemon() -> None:
+    threading.Thread(target=int, daemon=True).start()
+
+
+def replace() -> None:
+    os.execv(sys.executable, [sys.executable, "-c", ""])
+
+
+def handle_signals() -> None:
+    import signal
+
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+
+
+def fork_by_multiprocessing() -> None:
+    import multiprocessing
+
+    process = multiprocessing.get_context("fork").Process(target=int)
+    process.start()
+    process.join()
+
+
+IMPOSSIBLE = {
+    "fork": (fork, RuntimeError),
+    "daemon threads": (daemon, RuntimeError),
+    "exec": (replace, RuntimeError),
+    "signal handlers": (handle_signals, ValueError),
+    "multiprocessing by fork": (fork_by_multiprocessing, RuntimeError),
+    "start": (lambda: boc.start(), RuntimeError),
+    "wait": (lambda: boc.wait(), RuntimeError),
+    "quiesce": (lambda: boc.quiesce(), RuntimeError),
+    "acquire": (lambda: Cown(1).acquire(), RuntimeError),
+    "with": (lambda: Cown(1).__enter__(), RuntimeError),
+    "release": (lambda: Cown(1).release(), RuntimeError),
+}
+
+
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_what_is_impossible_in_a_worker_is_an_error(what: str) -> None:
+    boc.start(1)
+    call, kind = IMPOSSIBLE[what]
+    for _ in range(2):
+        with pytest.raises(kind):
+            when()(call).result(60)
+        works()
+
+
+def test_threads_of_bodies(log: Log) -> None:
+    boc.start(1)
+
+    @when()
+    def body():
+        threads = [threading.Thread(target=log.append, args=[n]) for n in range(5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    body.result()
+    assert sorted(log) == list(range(5))
+
+
+def test_a_thread_that_a_body_leaves_behind(gate: Gate, log: Log) -> None:
+    boc.start(1)
+
+    @when()
+    def body():
+        threading.Thread(target=lambda: gate.wait(60) and log.append("thread")).start()
+
+    body.result()
+    works()
+    gate.set()
+    wait()
+    assert list(log) == ["thread"]
+
+
+def test_a_finaliser_that_raises() -> None:
+    boc.start(1)
+
+    class Last:
+        def __del__(self):
+            raise ValueError("last")
+
+    @when()
+    def body():
+        Last()
+
+    body.result()
+    works()
+
+
+def test_a_body_whose_finaliser_schedules() -> None:
+    boc.start(1)
+    seen = Cown(0)
+
+    @when()
+    def body():
+        class Last:
+            def __del__(self):
+                when(seen)(lambda seen: setattr(seen, "value", seen.value + 1))
+
+        Last()
+
+    body.result()
+    quiesce()
+    assert when(seen)(lambda seen: seen.value).result() == 1
+
+
+def test_workers_are_replaced_with_all_that_they_knew() -> None:
+    class Local:
+        pass
+
+    def body(local):
+        return type(local) is Local
+
+    for n in range(5):
+        boc.start(1 + n % 3)
+        assert all(whencall(body, [], [Local()]).result() for _ in range(5))
+        wait()
