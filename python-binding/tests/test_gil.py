@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import sysconfig
+from pathlib import Path
 
 import pytest
+
+import compiling
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
@@ -62,6 +66,20 @@ def test_the_warning_points_at_the_program(program) -> None:
     for code in "import boc\nboc.start()\nboc.wait()", "import boc\nboc.when()(print)\nboc.wait()":
         done = program(code, "-X", "gil=1")
         assert "<string>:2: RuntimeWarning" in done.stderr
+
+
+@free_threaded
+@pytest.mark.parametrize("before", ["boc.start(2)", "pass"])
+def test_the_warning_names_the_module(program, extensions: Path, before: str) -> None:
+    compiling.extension(extensions, "needs_gil.c", "needs_gil")
+    path = os.pathsep.join([str(extensions), os.environ.get("PYTHONPATH", "")])
+    done = program(
+        f"import boc\n{before}\nimport needs_gil\nassert boc.when()(lambda: 1).result() == 1\nboc.wait()",
+        environment={"PYTHONPATH": path.rstrip(os.pathsep), "PYTHON_GIL": ""},
+    )
+    assert done.returncode == 0
+    assert done.stderr.count("RuntimeWarning: this free-threaded Python") == 1
+    assert "by the extension module 'needs_gil'" in done.stderr
 
 
 @free_threaded

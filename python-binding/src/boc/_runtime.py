@@ -17,6 +17,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from importlib.machinery import ExtensionFileLoader
 from typing import Any, Literal, NoReturn, overload
 
 from boc import _unseen
@@ -161,7 +162,7 @@ def start(
                     f"them with another one"
                 )
             return
-        _warn_if_serialised()
+        _warn_if_serialised(2)
         pool, workers = Pool(count), _BACKENDS[chosen]()
         workers.start(pool, count)
         if _state.workers is not None:
@@ -173,17 +174,35 @@ def start(
         pool.activate()
 
 
-def _warn_if_serialised() -> None:
+_modules_before = frozenset(sys.modules)
+
+
+def _warn_if_serialised(stacklevel: int) -> None:
     """Say once that a build made for running without the GIL runs with it."""
     if _FREE_THREADED and sys._is_gil_enabled() and not _state.warned_about_gil:  # type: ignore[attr-defined,unused-ignore]
         _state.warned_about_gil = True
         warnings.warn(
-            "this free-threaded Python runs with the GIL switched on (by PYTHON_GIL=1, -X gil=1, or "
-            "an extension module that does not support running without it), so behaviours run one "
-            "at a time",
+            f"this free-threaded Python runs with the GIL switched on (by {_who_has_switched_it_on()}), so "
+            "behaviours run one at a time",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=stacklevel + 1,
         )
+
+
+def _who_has_switched_it_on() -> str:
+    if getattr(sys.flags, "gil", None) == 1:
+        return "PYTHON_GIL=1 or -X gil=1"
+    suspects = [
+        repr(name)
+        for name, module in list(sys.modules.items())
+        if name not in _modules_before
+        and name.partition(".")[0] not in sys.stdlib_module_names
+        and isinstance(getattr(getattr(module, "__spec__", None), "loader", None), ExtensionFileLoader)
+    ]
+    if not suspects:
+        return "an extension module that does not support running without it"
+    which = f"the extension module {suspects[0]}" if len(suspects) == 1 else f"one of {', '.join(suspects)}"
+    return f"{which}, which does not support running without it"
 
 
 def _pool_to_wait_for(what: str, timeout: float | None) -> Pool | None:
@@ -193,6 +212,8 @@ def _pool_to_wait_for(what: str, timeout: float | None) -> Pool | None:
             f"{what} inside of a behaviour would wait for that behaviour itself: schedule what comes "
             "next with @when over the results instead"
         )
+    if _state.pool is not None:
+        _warn_if_serialised(3)
     return _state.pool
 
 

@@ -1,7 +1,7 @@
 //! Workers that have nothing to do at present, kept with their interpreters for the next pool.
 //!
 //! To make an interpreter takes tens of milliseconds, and CPython gives most of its memory back to nobody when it
-//! ends, so they are not thrown away. Those that the next pool does not need are ended.
+//! ends, so they are not thrown away, also if the next pool needs fewer.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -59,23 +59,14 @@ pub(super) fn ended() {
     CHANGED.notify_all();
 }
 
-/// Has up to `count` of those that rest serve in a crew, from the first place on, and ends the others. Says how
-/// many serve.
+/// Has up to `count` of those that rest serve in a crew, from the first place on. Says how many serve.
 pub(super) fn call_up(crew: &Arc<Crew>, count: usize) -> usize {
     let mut reserve = reserve();
     let serve = reserve.resting.min(count);
     reserve.orders.extend((0..serve).map(|index| Next::Serve(Arc::clone(crew), index)));
     reserve.resting -= serve;
-    end_others(&mut reserve);
-    serve
-}
-
-fn end_others(reserve: &mut Reserve) {
-    let others = reserve.resting;
-    reserve.orders.extend((0..others).map(|_| Next::End));
-    reserve.ending += others;
-    reserve.resting = 0;
     CHANGED.notify_all();
+    serve
 }
 
 /// Remembers the thread of a worker.
@@ -87,7 +78,12 @@ pub(super) fn remember(thread: JoinHandle<()>) {
 
 /// Ends all that rest.
 pub(super) fn end_all() {
-    end_others(&mut reserve());
+    let mut reserve = reserve();
+    let all = reserve.resting;
+    reserve.orders.extend((0..all).map(|_| Next::End));
+    reserve.ending += all;
+    reserve.resting = 0;
+    CHANGED.notify_all();
 }
 
 /// Waits until those have ended that shall; says whether they have. Not attached.
