@@ -85,8 +85,8 @@ impl Resident {
         self.state().fresh
     }
 
-    /// Finds out whether what a behaviour has put here can be packed, and packs what is going to move. On a thread that is attached to its
-    /// home. Gives the parcel if the object is not to be used any more.
+    /// Finds out whether what a behaviour has put here can be packed, and packs what is going to move. On a
+    /// thread that is attached to its home. Gives the parcel if the object is not to be used any more.
     pub(crate) fn check(&self) -> Result<Option<Parcel>> {
         let mut state = self.state();
         let is_moving = state.restless > 0 && state.parcel.is_none();
