@@ -60,6 +60,40 @@ def test_modules_that_are_found_after_the_start(
     assert when(Cown(5))(lambda cown: found_later.double(cown)).result() == 10
 
 
+def test_cowns_at_the_top_of_a_module_are_the_same_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shared_by_all.py").write_text(
+        textwrap.dedent(
+            """
+            from boc import Cown, when
+
+            total = Cown(0)
+            by_name = {"a": Cown(0), "b": Cown(0)}
+
+            class Holder:
+                several = [Cown(0), Cown(0)]
+
+            def body():
+                for cown in [total, *by_name.values(), *Holder.several]:
+                    @when(cown)
+                    def add(cown): cown.value += 1
+                return total
+            """
+        )
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    import shared_by_all  # type: ignore[import-not-found]
+
+    boc.start(2)
+    results = [when()(shared_by_all.body) for _ in range(5)]
+    quiesce()
+    assert all(result.result() == shared_by_all.total for result in results)
+    cowns = shared_by_all.by_name.values(), shared_by_all.Holder.several
+    everywhere = [shared_by_all.total, *cowns[0], *cowns[1]]
+    assert [cown.unwrap() for cown in everywhere] == [5] * 5
+
+
 def test_a_module_that_cannot_be_imported_in_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

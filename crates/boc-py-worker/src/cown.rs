@@ -270,17 +270,6 @@ impl Cown {
         unsafe { Value::leave(&raw mut (*contents).held.value) }
     }
 
-    /// Lets go of what this thread holds, at the end of a behaviour that goes by value, or of `acquire()`.
-    ///
-    /// # Safety
-    ///
-    /// This thread holds the cown.
-    pub(crate) unsafe fn settle(&self) -> Result<()> {
-        let Ok(held) = self.held() else { return Ok(()) };
-        // SAFETY: passed on to the caller.
-        unsafe { settle(held) }
-    }
-
     fn value(&self) -> Result<Object> {
         self.check_mine()?;
         if let Some(native) = self.as_native() {
@@ -351,11 +340,18 @@ impl Cown {
         if self.is_mine() {
             let claim = self.claim.lock().unwrap_or_else(PoisonError::into_inner).take();
             if let Some(claim) = claim {
-                let settled = if pool::goes_by_value() {
+                let settled = match self.held() {
+                    // What cannot be packed stays.
                     // SAFETY: this thread holds the cown.
-                    unsafe { self.settle() }
-                } else {
-                    Ok(())
+                    Ok(held) if pool::goes_by_value() => unsafe {
+                        Value::settle(&raw mut (*held).value)
+                    },
+                    Ok(_) => Ok(()),
+                    // Of an extension.
+                    Err(raised) => {
+                        raised.clear();
+                        Ok(())
+                    }
                 };
                 self.holder().store(NOBODY, Relaxed);
                 drop(claim);
@@ -498,7 +494,8 @@ impl Drop for Depth {
     }
 }
 
-/// As [`Cown::settle`]. What cannot go to other interpreters is replaced by the exception that says so.
+/// Lets go of what a behaviour has held that goes by value. What cannot go to other interpreters is replaced by the
+/// exception that says so.
 ///
 /// # Safety
 ///

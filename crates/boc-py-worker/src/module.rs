@@ -9,12 +9,12 @@ use std::{
 
 use crate::{
     buffer,
-    class::{NO_METHOD, Table, entered, entered_for_status, with_one, without},
+    class::{NO_METHOD, Table, entered, entered_for_status, with_many, with_one, without},
     cown, definition,
-    error::{Raised, Result},
+    error::{self, Raised, Result},
     interpreter::{self, Class},
     mail::{self, Letter},
-    object::Object,
+    object::{self, Object},
     parcel::{self, Parcel},
     when, worker,
 };
@@ -62,10 +62,10 @@ static METHODS: Table<PyMethodDef, 4> = Table::new([
         current_worker,
         c"current_worker($module, /)\n--\n\nThe name of the worker that this thread is.",
     ),
-    without(
-        c"path_of_main",
-        path_of_main,
-        c"path_of_main($module, /)\n--\n\nThe `sys.path` of the main interpreter, as it is now.",
+    with_many(
+        c"ask",
+        ask,
+        c"ask($module, question, argument, /)\n--\n\nWhat `boc._answers.answer` gives in the main interpreter, now.",
     ),
     with_one(
         c"tell",
@@ -89,22 +89,30 @@ unsafe extern "C" fn current_worker(_: *mut PyObject, _: *mut PyObject) -> *mut 
     entered(|| Object::str(&worker::name()))
 }
 
-unsafe extern "C" fn path_of_main(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+unsafe extern "C" fn ask(
+    _: *mut PyObject,
+    given: *mut *mut PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut PyObject {
     entered(|| {
-        let path = interpreter::main().visit(|| {
-            // SAFETY: attached; what is found is borrowed, and null if there is none.
-            let path = unsafe { ffi::PySys_GetObject(c"path".as_ptr()) };
-            if path.is_null() {
-                return Parcel::None;
-            }
-            // SAFETY: `sys` keeps it alive until there is a reference.
-            let path = Parcel::pack(&unsafe { Object::from_borrowed(path) });
-            path.unwrap_or_else(|raised| {
-                raised.clear();
-                Parcel::None
-            })
-        });
-        path.unwrap_or(Parcel::None).open()
+        if count != 2 {
+            return Err(error::type_error("ask() takes a question and an argument"));
+        }
+        // SAFETY: called by Python; the arguments are alive during the call.
+        let [question, argument] =
+            unsafe { [*given, *given.add(1)].map(|object| Object::from_borrowed(object)) };
+        let (question, argument) = (Parcel::pack(&question)?, Parcel::pack(&argument)?);
+        let find = || {
+            let (question, argument) = (question.open()?, argument.open()?);
+            let answer = object::call("boc._answers", c"answer", [&question, &argument])?;
+            Parcel::pack(&answer)
+        };
+        let find = || find().map_err(|raised: Raised| raised.take().text());
+        let answer = interpreter::main().visit(find);
+        match answer {
+            Some(answer) => answer.map_err(error::runtime_error)?.open(),
+            None => Err(error::runtime_error("the main interpreter has ended")),
+        }
     })
 }
 

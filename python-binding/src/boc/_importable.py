@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any
 
-from boc import _boc
 from boc._boc import IN_WORKER
 
-_path_of_main: Callable[[], list[str]] = getattr(_boc, "path_of_main", list)
+if IN_WORKER:
+    from boc._boc import ask  # type: ignore[attr-defined,unused-ignore]
+
 
 _MAIN = frozenset(("__main__", "__mp_main__"))
 
@@ -81,7 +81,7 @@ def look_where_main_looks() -> bool:
     """Take over ``sys.path`` from the main interpreter, if it has changed there; say whether it has."""
     if not IN_WORKER:
         return False
-    path = _path_of_main()
+    path = ask("path", None)
     if path == sys.path:
         return False
     sys.path[:] = path

@@ -67,7 +67,7 @@ def _lowest_level() -> int:
 def _import_first() -> None:
     """Import here what cannot be imported first in another interpreter, where it breaks the process."""
     # Those of this package as well, so that no other thread is in the middle of it when this process forks.
-    modules = ["boc._capture", "boc._failure", "boc._mail"]
+    modules = ["boc._answers", "boc._capture", "boc._failure", "boc._mail"]
     if sys.version_info < (3, 14):
         modules += ["_datetime"]
     if sys.version_info < (3, 13):

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
-from boc import _shipping
-from boc._boc import current_worker, tell  # type: ignore[attr-defined,unused-ignore]
+from boc import _module_cowns, _shipping
+from boc._boc import ask, current_worker, tell  # type: ignore[attr-defined,unused-ignore]
 
 Settings = dict[str, Any]
 
@@ -90,16 +90,18 @@ _settings: Settings = {}
 
 
 class _Hook:
-    """Connects some modules to this worker when they are imported, since most workers need none of them."""
+    """Connects modules to the program when they are imported."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         connect = _CONNECT.get(name)
         if connect is None:
-            return None
+            if name.partition(".")[0] in _NOT_OF_THE_PROGRAM:
+                return None
+            connect = _connect_cowns
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is None or spec.loader is None:
+        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
             return None
         execute = spec.loader.exec_module
 
@@ -148,6 +150,15 @@ def _disconnect_threading() -> None:
     with contextlib.suppress(AttributeError):
         del local._track_dummy_thread_ref  # type: ignore[union-attr]
 
+
+def _connect_cowns(module: Any) -> None:
+    """Put the program's own cowns in the place of those that the module has just made here."""
+    if _module_cowns.find(module):
+        with contextlib.suppress(RuntimeError):  # some of what lies beside them stays there
+            _module_cowns.put(module, ask("cowns", module.__name__))
+
+
+_NOT_OF_THE_PROGRAM = sys.stdlib_module_names | {"boc", "cloudpickle"}
 
 _CONNECT: dict[str, Callable[[Any], None]] = {
     "logging": _connect_logging,
