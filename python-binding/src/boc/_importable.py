@@ -9,9 +9,6 @@ from typing import Any
 
 from boc._boc import IN_WORKER
 
-if IN_WORKER:
-    from boc._boc import ask  # type: ignore[attr-defined,unused-ignore]
-
 
 _MAIN = frozenset(("__main__", "__mp_main__"))
 
@@ -81,6 +78,8 @@ def look_where_main_looks() -> bool:
     """Take over ``sys.path`` from the main interpreter, if it has changed there; say whether it has."""
     if not IN_WORKER:
         return False
+    from boc._boc import ask  # type: ignore[attr-defined,unused-ignore]
+
     path = ask("path", None)
     if path == sys.path:
         return False
