@@ -82,6 +82,9 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_values_arrive_as_what_they_are(value: object) -> None:
+    if sys.version_info < (3, 13) and type(value).__module__ == "datetime":
+        pytest.skip("in such interpreters the classes of datetime are those written in Python")
+
     @when(Cown(value))
     def compare(cown, default=value):
         # The closure, the default value and the cown's value are three ways to cross.

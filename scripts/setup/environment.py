@@ -67,18 +67,14 @@ def program(folder: Path, name: str) -> Path:
     return folder / "bin" / name
 
 
-def prepare(interpreter: Interpreter, name: str | None = None) -> Environment:
-    """The interpreter's environment, made or mended where that is needed.
-
-    One that is not the interpreter of its kind has a name, and only what tests take.
-    """
-    environment = Environment(interpreter, VENVS / (name or interpreter.kind))
+def prepare(interpreter: Interpreter) -> Environment:
+    """The interpreter's environment, made or mended where that is needed."""
+    environment = Environment(interpreter, VENVS / interpreter.kind)
     identity = identify(interpreter)
     if environment.noted("interpreter") != identity or not environment.python.exists():
         create(environment)
         environment.note("interpreter", identity)
-    files = REQUIREMENTS[interpreter.kind]
-    require(environment, files[:1] if name else files)
+    require(environment)
     return environment
 
 
@@ -104,8 +100,9 @@ def create(environment: Environment) -> None:
     install_pip(environment.interpreter, environment.python, environment.log)
 
 
-def require(environment: Environment, files: list[Path]) -> None:
+def require(environment: Environment) -> None:
     """Installs what development takes, when that has changed."""
+    files = REQUIREMENTS[environment.interpreter.kind]
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     if environment.noted("requirements") == wanted:
         return

@@ -12,7 +12,6 @@ from .environment import Environment, prepare
 from .lock import locked
 from .package import check_tools, install
 from .places import VENVS
-from .search import Search
 
 
 def ready(*, with_boc: bool = True) -> dict[str, Environment]:
@@ -25,18 +24,6 @@ def ready(*, with_boc: bool = True) -> dict[str, Environment]:
             for environment in environments.values():
                 install(environment)
     return environments
-
-
-def oldest() -> Environment | None:
-    """The environment of the oldest GIL build, with boc installed; `None` if that is no other version."""
-    with locked(VENVS / "lock", "setting up this clone"):
-        interpreter = Search().oldest_with_gil()
-        chosen = choose()["subinterpreters"]
-        if interpreter is None or interpreter.version[:2] >= chosen.version[:2]:
-            return None
-        environment = prepare(interpreter, "oldest")
-        install(environment)
-        return environment
 
 
 def main(arguments: list[str]) -> None:

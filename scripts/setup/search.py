@@ -40,11 +40,6 @@ class Search:
                 self.found.setdefault(interpreter.kind, interpreter)
         return self
 
-    def oldest_with_gil(self) -> Interpreter | None:
-        """The oldest GIL build that boc has sub-interpreters on; `None` if there is none."""
-        found = [answer for answer in self._answers() if not answer.free_threaded and answer.final]
-        return min(found, key=lambda interpreter: interpreter.version, default=None)
-
     def _answers(self) -> list[Interpreter]:
         def answer(program: Path) -> Interpreter | None:
             try:

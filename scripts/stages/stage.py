@@ -10,7 +10,7 @@ from pathlib import Path
 from setup.command import clean_environment, stop
 from setup.environment import Environment
 from setup.places import REPOSITORY
-from setup.pythons import oldest, ready
+from setup.pythons import ready
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,6 @@ class Machine:
     def bare_pythons(self) -> dict[str, Environment]:
         """The same, without building boc, for what only compiles against them."""
         return ready(with_boc=False)
-
-    @cached_property
-    def oldest_python(self) -> Environment | None:
-        """The oldest Python with sub-interpreters, with boc installed, if it is no other one's version."""
-        return oldest()
 
     @cached_property
     def triple(self) -> str:

@@ -108,17 +108,6 @@ def python_gil(machine: Machine) -> Iterator[Command]:
     yield pytest(machine, "subinterpreters")
 
 
-def python_oldest(machine: Machine) -> Iterator[Command]:
-    """What is particular to interpreters of their own, where the machine has an older Python for it."""
-    environment = machine.oldest_python
-    if environment is None:
-        print("there is no older Python with sub-interpreters here, so nothing is tested")
-        return
-    print(f"testing {environment.interpreter}", flush=True)
-    pytest = (environment.python, "-m", "pytest", "--quiet", PACKAGE / "tests")
-    yield Command((*pytest, "-k", "subinterpreters"))
-
-
 def types(machine: Machine) -> Iterator[Command]:
     python = machine.pythons["subinterpreters"].python
     yield Command((python, "-m", "mypy", "--strict", "src"), folder=PACKAGE)
@@ -148,7 +137,6 @@ STAGES = (
     Stage("python-direct", "the package, free-threaded", python_direct),
     Stage("python-dev", "the same in Python's development mode", python_dev),
     Stage("python-gil", "the package on a GIL build", python_gil, limit_minutes=30),
-    Stage("python-oldest", "the package on an older GIL build", python_oldest, limit_minutes=30),
     Stage("types", "annotations and stubs hold", types),
     Stage("capi-examples", "libboc installs, and the examples in C and C++ run", capi_examples),
     Stage("examples", "the examples run", examples),
