@@ -11,7 +11,6 @@ import struct
 import sys
 import sysconfig
 import threading
-import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boc._boc import Buffer, Parcel
+from measuring import growth, resident
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 """Values do not travel there, so a Buffer that is out is not looked for."""
@@ -418,10 +418,6 @@ def test_threads_pack_one_buffer() -> None:
 
 
 def test_memory_is_given_back() -> None:
-    def resident() -> int:
-        with open("/proc/self/statm") as statm:
-            return int(statm.read().split()[1]) * 4096
-
     def rounds(count: int) -> None:
         for _ in range(count):
             buffer = Buffer(10_000_000)
@@ -433,7 +429,7 @@ def test_memory_is_given_back() -> None:
     rounds(5)
     before = resident()
     rounds(200)
-    assert resident() - before < 100_000_000
+    assert (resident() - before) * 1024 < 100_000_000
 
 
 def test_nothing_leaks() -> None:
@@ -449,15 +445,5 @@ def test_nothing_leaks() -> None:
 
     rounds(100)
     count = sys.getrefcount(Buffer)
-    tracemalloc.start()
-    try:
-        rounds(100)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        rounds(3_000)
-        gc.collect()
-        after = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert after - before < 30_000
+    assert growth(rounds, 100, 3_000) < 30_000
     assert abs(sys.getrefcount(Buffer) - count) < 10

@@ -8,12 +8,7 @@ import sys
 import pytest
 
 from boc import Cown, quiesce, wait, when, whencall
-
-
-def resident() -> int:
-    """Kilobytes of memory that this process uses."""
-    with open("/proc/self/status") as status:
-        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+from measuring import resident
 
 
 def one_round() -> None:

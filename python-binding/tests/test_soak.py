@@ -12,14 +12,10 @@ import pytest
 
 import boc
 from boc import Buffer, Cown, quiesce, start, wait, when, whencall
+from measuring import resident
 
 BEHAVIOURS = 500_000
 ROUNDS = 50
-
-
-def resident() -> int:
-    """The memory of this process in kB."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4
 
 
 def count(cown: Cown[int]) -> None:
@@ -60,7 +56,7 @@ def see(cown: Cown[Account], name: str) -> int:
     return len(cown.value.seen)
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="looks into /proc")
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="looks into /proc")
 def test_everything_at_once() -> None:
     dice = random.Random(1)
     counters = [Cown(0) for _ in range(50)]

@@ -16,7 +16,6 @@ import socket
 import struct
 import sys
 import threading
-import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from boc._boc import Parcel
+from measuring import growth
 
 
 def crossed(value: Any) -> Any:
@@ -552,18 +552,8 @@ def test_nothing_leaks(value: Any) -> None:
     rounds(100)
     counts = [sys.getrefcount(part) for part in value]
     gc.collect()
-    tracemalloc.start()
-    try:
-        rounds(100)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        rounds(10_000)
-        gc.collect()
-        after = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
     # Less than one small object in each round.
-    assert after - before < 100_000
+    assert growth(rounds, 100, 10_000) < 100_000
     assert [sys.getrefcount(part) for part in value] == counts
 
 
@@ -582,17 +572,7 @@ def test_errors_leak_nothing() -> None:
     rounds(50)
     gc.collect()
     count = sys.getrefcount(lock)
-    tracemalloc.start()
-    try:
-        rounds(500)
-        gc.collect()
-        before = tracemalloc.get_traced_memory()[0]
-        rounds(500)
-        gc.collect()
-        after = tracemalloc.get_traced_memory()[0]
-    finally:
-        tracemalloc.stop()
-    assert after - before < 20_000
+    assert growth(rounds, 500, 500) < 20_000
     gc.collect()
     assert sys.getrefcount(lock) == count
 

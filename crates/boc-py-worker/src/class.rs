@@ -1,6 +1,6 @@
 //! What all classes here have in common: heap types, whose objects have a value of Rust.
 
-use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyTypeObject};
+use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyTypeObject};
 use std::{
     cell::UnsafeCell,
     ffi::{CStr, c_int, c_uint, c_ulong, c_void},
@@ -149,6 +149,11 @@ pub unsafe fn make<T>(
     }
 }
 
+/// The documentation of a class, as a slot.
+pub const fn doc(doc: &'static CStr) -> ffi::PyType_Slot {
+    slot(ffi::Py_tp_doc, doc.as_ptr().cast_mut().cast())
+}
+
 /// A slot of a class.
 pub const fn slot(slot: c_int, value: *mut c_void) -> ffi::PyType_Slot {
     ffi::PyType_Slot { slot, pfunc: value }
@@ -163,12 +168,7 @@ pub const fn without(
     function: ffi::PyCFunction,
     doc: &'static CStr,
 ) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-        ml_flags: ffi::METH_NOARGS,
-        ml_doc: doc.as_ptr(),
-    }
+    method(name, ffi::PyMethodDefPointer { PyCFunction: function }, ffi::METH_NOARGS, doc)
 }
 
 /// A function with one argument.
@@ -177,12 +177,7 @@ pub const fn with_one(
     function: ffi::PyCFunction,
     doc: &'static CStr,
 ) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunction: function },
-        ml_flags: ffi::METH_O,
-        ml_doc: doc.as_ptr(),
-    }
+    method(name, ffi::PyMethodDefPointer { PyCFunction: function }, ffi::METH_O, doc)
 }
 
 /// A function with arguments by position alone.
@@ -191,12 +186,7 @@ pub const fn with_many(
     function: ffi::PyCFunctionFast,
     doc: &'static CStr,
 ) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFast: function },
-        ml_flags: ffi::METH_FASTCALL,
-        ml_doc: doc.as_ptr(),
-    }
+    method(name, ffi::PyMethodDefPointer { PyCFunctionFast: function }, ffi::METH_FASTCALL, doc)
 }
 
 /// A function with arguments by position and by name.
@@ -205,13 +195,43 @@ pub const fn with_named(
     function: ffi::PyCFunctionFastWithKeywords,
     doc: &'static CStr,
 ) -> PyMethodDef {
-    PyMethodDef {
-        ml_name: name.as_ptr(),
-        ml_meth: ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function },
-        ml_flags: ffi::METH_FASTCALL | ffi::METH_KEYWORDS,
-        ml_doc: doc.as_ptr(),
+    let function = ffi::PyMethodDefPointer { PyCFunctionFastWithKeywords: function };
+    method(name, function, ffi::METH_FASTCALL | ffi::METH_KEYWORDS, doc)
+}
+
+const fn method(
+    name: &'static CStr,
+    function: ffi::PyMethodDefPointer,
+    flags: c_int,
+    doc: &'static CStr,
+) -> PyMethodDef {
+    PyMethodDef { ml_name: name.as_ptr(), ml_meth: function, ml_flags: flags, ml_doc: doc.as_ptr() }
+}
+
+/// A property, which can be set if there is a function for that.
+pub const fn property(
+    name: &'static CStr,
+    get: ffi::getter,
+    set: Option<ffi::setter>,
+    doc: &'static CStr,
+) -> PyGetSetDef {
+    PyGetSetDef {
+        name: name.as_ptr(),
+        get: Some(get),
+        set,
+        doc: doc.as_ptr(),
+        closure: ptr::null_mut(),
     }
 }
+
+/// The end of a table of properties.
+pub const NO_PROPERTY: PyGetSetDef = PyGetSetDef {
+    name: ptr::null(),
+    get: None,
+    set: None,
+    doc: ptr::null(),
+    closure: ptr::null_mut(),
+};
 
 /// The end of a table of functions.
 pub const NO_METHOD: PyMethodDef = PyMethodDef::zeroed();

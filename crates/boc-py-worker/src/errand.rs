@@ -1,7 +1,6 @@
 //! Behaviours that run in any interpreter: what they are made of belongs to none.
 
 use boc_core::raw::{Access, Held};
-use pyo3_ffi as ffi;
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -74,7 +73,9 @@ impl Errand {
         let Some(arguments) = &self.arguments else { return call(&function, &cowns) };
         let arguments = arguments.iter().map(|argument| match argument {
             Argument::Cown(place) => Ok(cowns[*place].clone()),
-            Argument::Cowns(places) => list(places.iter().map(|place| cowns[*place].clone())),
+            Argument::Cowns(places) => {
+                Object::list(places.iter().map(|place| Ok(cowns[*place].clone())))
+            }
             Argument::Value(parcel) => parcel.open(),
         });
         let arguments: SmallVec<[Object; 4]> = arguments.collect::<Result<_>>()?;
@@ -98,15 +99,4 @@ fn object_of(access: Access) -> Result<Object> {
 fn call(function: &Object, arguments: &[Object]) -> Result<Object> {
     // SAFETY: an `Object` is a transparent pointer to a Python object, so this is an array of such pointers.
     unsafe { object::vectorcall(function.as_ptr(), arguments.as_ptr().cast(), arguments.len()) }
-}
-
-fn list(objects: impl ExactSizeIterator<Item = Object>) -> Result<Object> {
-    // SAFETY: the list has a place for each of them, and takes the reference.
-    unsafe {
-        let list = Object::from_owned(ffi::PyList_New(objects.len() as ffi::Py_ssize_t))?;
-        for (index, object) in objects.enumerate() {
-            ffi::PyList_SetItem(list.as_ptr(), index as ffi::Py_ssize_t, object.into_ptr());
-        }
-        Ok(list)
-    }
 }

@@ -17,6 +17,7 @@ use crate::{
     ending::{self, Py_DecRef},
     function, mail,
     resident::Resident,
+    threads, weak,
 };
 
 /// What there is once in each interpreter. Never freed, nor used for another one, so that a place tells which one
@@ -141,6 +142,11 @@ impl Where {
         self.0.is_some()
     }
 
+    /// To that of a worker.
+    pub(crate) fn is_worker(self) -> bool {
+        self.is_attached() && !self.is_main()
+    }
+
     /// To this one.
     pub(crate) fn is(self, interpreter: &Interpreter) -> bool {
         self.0.is_some_and(|here| ptr::eq(here, interpreter))
@@ -221,8 +227,7 @@ impl Interpreter {
                 HERE.set(self.from);
             }
         }
-        let now = where_now();
-        if now.is(self) {
+        if where_now().is(self) {
             return Some(f());
         }
         let visit = || {
@@ -242,7 +247,7 @@ impl Interpreter {
             self.release_given_up();
             Some(result)
         };
-        if now.is_attached() { crate::threads::detached(visit) } else { visit() }
+        threads::unattached(visit)
     }
 
     /// Locks what others have given up. Nothing that waits, or runs Python code, is done meanwhile.
@@ -282,16 +287,13 @@ impl Interpreter {
     /// Remembers a value that lives here.
     pub(crate) fn add_resident(&self, resident: &Arc<Resident>) {
         let mut residents = self.residents.lock().unwrap_or_else(PoisonError::into_inner);
-        if residents.len() == residents.capacity() {
-            residents.retain(|resident| resident.strong_count() > 0);
-        }
-        residents.push(Arc::downgrade(resident));
+        weak::push(&mut residents, Arc::downgrade(resident));
     }
 
     /// Nobody can visit any more, and the values of cowns that live here are packed. On a thread that is
     /// attached to this, which has its classes until then.
     pub(crate) fn close(&self) {
-        crate::threads::detached(|| {
+        threads::detached(|| {
             *self.alive.write().unwrap_or_else(PoisonError::into_inner) = false;
         });
         loop {
@@ -310,11 +312,10 @@ impl Interpreter {
 
     /// Waits until the interpreter, which cannot be visited any more, has packed what lived there.
     pub(crate) fn wait_closed(&self) {
-        let wait = || {
+        threads::unattached(|| {
             let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
             drop(self.has_closed.wait_while(closed, |closed| !*closed));
-        };
-        if where_now().is_attached() { crate::threads::detached(wait) } else { wait() }
+        });
     }
 
     /// The interpreter has ended. What it had is gone with its memory, and nobody comes here again.

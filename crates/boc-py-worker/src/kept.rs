@@ -1,7 +1,7 @@
 //! References to objects of the main interpreter that any thread can give up.
 
 use pyo3_ffi::{self as ffi, PyObject};
-use std::{mem::ManuallyDrop, ptr::NonNull};
+use std::ptr::NonNull;
 
 use crate::{
     ending::{self, Py_DecRef},
@@ -67,23 +67,11 @@ impl Kept {
         self.0.as_ptr()
     }
 
-    /// Gives the reference away.
-    pub fn into_ptr(self) -> *mut PyObject {
-        ManuallyDrop::new(self).0.as_ptr()
-    }
-
     /// Another reference, of a thread that is attached to the main interpreter.
     pub fn object(&self) -> Object {
         debug_assert!(interpreter::here().is_main());
         // SAFETY: `self` keeps it alive; the caller is attached.
         unsafe { Object::from_borrowed(self.as_ptr()) }
-    }
-
-    /// The reference itself, of a thread that is attached to the main interpreter.
-    pub fn into_object(self) -> Object {
-        debug_assert!(interpreter::here().is_main());
-        // SAFETY: the reference goes to the object; the caller is attached.
-        unsafe { Object::from_owned(self.into_ptr()) }.expect("objects are not null")
     }
 }
 

@@ -52,10 +52,10 @@ pub mod value;
 pub mod when;
 pub mod worker;
 
-mod bare;
 mod behaviour;
 mod errand;
 pub mod failure;
 mod request;
 pub mod resident;
 mod signature;
+mod weak;

@@ -137,9 +137,9 @@ pub unsafe fn fill(module: *mut PyObject) -> Result<()> {
     // SAFETY: passed on to the caller.
     unsafe {
         add_class(module, c"Cown", &classes.cown, cown::make_class(module)?)?;
-        definition::add_class(module)?;
-        buffer::add_class(module)?;
-        parcel::add_class(module)?;
+        add_class(module, c"Buffer", &classes.buffer, buffer::make_class(module)?)?;
+        add_class(module, c"Definition", &classes.definition, definition::make_class(module)?)?;
+        add_class(module, c"Parcel", &classes.parcel, parcel::make_class(module)?)?;
         when::add_functions(module)
     }
 }

@@ -69,6 +69,20 @@ impl Object {
         unsafe { Self::from_owned(ffi::PyLong_FromSize_t(number)) }
     }
 
+    /// A list of objects, the first of which that raises ends it.
+    pub fn list(objects: impl ExactSizeIterator<Item = Result<Self>>) -> Result<Self> {
+        // SAFETY: the list is new, has a place for each of them, and takes the reference. A place that is empty,
+        // since one has raised, is none that anybody sees.
+        unsafe {
+            let list = Self::from_owned(ffi::PyList_New(objects.len() as ffi::Py_ssize_t))?;
+            for (index, object) in objects.enumerate() {
+                let place = index as ffi::Py_ssize_t;
+                ffi::PyList_SetItem(list.as_ptr(), place, object?.into_ptr());
+            }
+            Ok(list)
+        }
+    }
+
     /// Borrowed.
     pub fn as_ptr(&self) -> *mut PyObject {
         self.object.as_ptr()

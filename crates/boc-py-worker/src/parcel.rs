@@ -17,7 +17,7 @@ use pyo3_ffi as ffi;
 use smallvec::SmallVec;
 use std::{cell::Cell, sync::Arc};
 
-pub use self::class::{add_class, behind, object};
+pub use self::class::make_class;
 use self::{
     decode::Decoder,
     encode::{Encoder, Stop},
@@ -111,13 +111,8 @@ impl Parcel {
         }
     }
 
-    /// What needs no packing.
-    pub fn simple(object: &Object) -> Option<Self> {
-        Self::scalar(object)
-    }
-
-    /// Whether it needs no opening.
-    pub fn is_simple(&self) -> bool {
+    /// Whether it is a value that needs no bytes.
+    pub fn is_scalar(&self) -> bool {
         !matches!(self, Self::Packed(_))
     }
 
@@ -141,7 +136,7 @@ impl Parcel {
 
     /// A value that needs no bytes.
     #[inline]
-    fn scalar(object: &Object) -> Option<Self> {
+    pub fn scalar(object: &Object) -> Option<Self> {
         let object = object.as_ptr();
         // SAFETY: the object is alive. Each function gets an object of the class that it is for.
         unsafe {

@@ -32,16 +32,6 @@ enum Leaving {
 }
 
 impl Thing {
-    /// What an object stands for, if it is one of these. A `Buffer` that is not read-only is empty after that.
-    ///
-    /// # Safety
-    ///
-    /// The thread is attached and the object alive.
-    pub unsafe fn of(object: *mut PyObject) -> Option<Result<Self>> {
-        // SAFETY: passed on to the caller.
-        unsafe { Leaving::of(object).map(|leaving| leaving.map(Leaving::go)) }
-    }
-
     /// What these objects stand for. All of the `Buffer`s among them are empty after that, or if an
     /// exception is raised none of them.
     ///
@@ -82,9 +72,11 @@ impl Thing {
 }
 
 impl Leaving {
+    /// What an object stands for, if it is one of these.
+    ///
     /// # Safety
     ///
-    /// As for [`Thing::of`].
+    /// The thread is attached and the object alive.
     unsafe fn of(object: *mut PyObject) -> Option<Result<Self>> {
         // SAFETY: passed on to the caller; the classes are compared exactly.
         unsafe {

@@ -3,7 +3,11 @@
 use pyo3_ffi::{self as ffi, PyThreadState};
 use std::{
     cell::Cell,
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        Condvar, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Instant,
 };
 
 use crate::interpreter::{self, where_now};
@@ -30,8 +34,7 @@ pub fn attached<R>(f: impl FnOnce() -> R) -> R {
 /// Calls `f` on this thread, which is attached to the main interpreter meanwhile if it is attached to that of
 /// a worker.
 pub fn at_home<R>(f: impl FnOnce() -> R) -> R {
-    let now = where_now();
-    if now.is_attached() && !now.is_main() {
+    if where_now().is_worker() {
         interpreter::main().visit(f).expect("the main interpreter lives as long as its pools")
     } else {
         f()
@@ -51,6 +54,33 @@ pub fn detached<R>(f: impl FnOnce() -> R) -> R {
     // SAFETY: callers are attached.
     let _detached = Detached(unsafe { ffi::PyEval_SaveThread() });
     f()
+}
+
+/// Calls `f` on this thread, which is not attached meanwhile, whether it was before or not.
+pub(crate) fn unattached<R>(f: impl FnOnce() -> R) -> R {
+    if where_now().is_attached() { detached(f) } else { f() }
+}
+
+/// Waits until `what` holds of what a lock protects, or the moment has come (none: never). Says whether it holds.
+/// Not attached.
+pub(crate) fn wait_until<T>(
+    mut locked: MutexGuard<'_, T>,
+    changed: &Condvar,
+    until: Option<Instant>,
+    what: impl Fn(&T) -> bool,
+) -> bool {
+    while !what(&locked) {
+        let Some(until) = until else {
+            locked = changed.wait(locked).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        locked = changed.wait_timeout(locked, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+    true
 }
 
 /// The token of no thread.

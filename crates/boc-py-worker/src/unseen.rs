@@ -24,11 +24,12 @@ use std::{
 };
 
 use crate::{
-    class::{self, NO_METHOD, NO_SLOT, Table, entered, slot, without},
+    class::{self, NO_METHOD, NO_PROPERTY, NO_SLOT, Table, entered, property, slot, without},
     error::Result,
     failure::Failure,
     kept::Kept,
     object::{self, Object},
+    weak,
 };
 
 /// An exception that a body raised, in the main interpreter.
@@ -86,19 +87,10 @@ pub unsafe fn make_class(module: *mut PyObject) -> Result<Object> {
         ),
         NO_METHOD,
     ]);
-    static GETTERS: Table<ffi::PyGetSetDef, 2> = Table::new([
-        ffi::PyGetSetDef {
-            name: c"exception".as_ptr(),
-            get: Some(exception),
-            set: None,
-            doc: c"The exception.".as_ptr(),
-            closure: ptr::null_mut(),
-        },
-        // SAFETY: zeros are null pointers.
-        unsafe { std::mem::zeroed() },
-    ]);
+    static GETTERS: Table<ffi::PyGetSetDef, 2> =
+        Table::new([property(c"exception", exception, None, c"The exception."), NO_PROPERTY]);
     static SLOTS: Table<ffi::PyType_Slot, 7> = Table::new([
-        slot(ffi::Py_tp_doc, c"An exception that a body raised.".as_ptr().cast_mut().cast()),
+        class::doc(c"An exception that a body raised."),
         slot(ffi::Py_tp_new, new as *mut c_void),
         slot(ffi::Py_tp_dealloc, class::dealloc::<Raised> as *mut c_void),
         slot(ffi::Py_tp_traverse, traverse as *mut c_void),
@@ -123,10 +115,10 @@ unsafe extern "C" fn new(
         // SAFETY: as above; the main interpreter alone has this class.
         let exception = Kept::new(unsafe { Object::from_borrowed(exception) });
         let entry = Arc::new(Entry { exception, seen: AtomicBool::new(false) });
-        let weak = Arc::downgrade(&entry);
+        let listed = Arc::downgrade(&entry);
         // SAFETY: the class is this one or a subclass.
         let object = unsafe { class::instance(class, Raised { entry })? };
-        with_registry(|registry| add(&mut registry.raised, weak));
+        with_registry(|registry| weak::push(&mut registry.raised, listed));
         Ok(object)
     })
 }
@@ -187,16 +179,9 @@ fn with_registry<R>(f: impl FnOnce(&mut Registry) -> R) -> R {
     f(&mut registry.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-fn add<T>(all: &mut Vec<Weak<T>>, entry: Weak<T>) {
-    if all.len() == all.capacity() {
-        all.retain(|entry| entry.strong_count() > 0);
-    }
-    all.push(entry);
-}
-
 /// Has the exception of a worker logged at the end, if it is still around then, and unseen.
 pub(crate) fn register(failure: &Arc<Failure>) {
-    with_registry(|registry| add(&mut registry.failures, Arc::downgrade(failure)));
+    with_registry(|registry| weak::push(&mut registry.failures, Arc::downgrade(failure)));
 }
 
 /// To be called in a child process: what the parent's behaviours raised is the parent's to log.

@@ -51,7 +51,7 @@ impl Value {
         if interpreter::here().is_main() {
             return Self::Object(Kept::new(object));
         }
-        match Parcel::simple(&object) {
+        match Parcel::scalar(&object) {
             Some(parcel) => Self::Parcel(parcel),
             None => Self::Resident(Resident::new(object, None, false)),
         }
@@ -76,7 +76,7 @@ impl Value {
             match &*place {
                 Self::Object(object) if interpreter::here().is_main() => return Ok(object.object()),
                 Self::Object(_) => (None, true),
-                Self::Parcel(parcel) => (Some(parcel.clone()), !parcel.is_simple()),
+                Self::Parcel(parcel) => (Some(parcel.clone()), !parcel.is_scalar()),
                 Self::Failure(failure) => {
                     let failure = Arc::clone(failure);
                     return failure.exception();

@@ -115,13 +115,14 @@ impl Pool {
     /// Waits until those workers have ended; says whether they have.
     #[pyo3(signature = (timeout=None))]
     fn join_interpreters(&self, py: Python<'_>, timeout: Option<Timeout>) -> PyResult<bool> {
-        let joined = self.crew.get().map_or(Ok(true), |crew| crew.join(seconds(timeout)));
+        let timeout = timeout.and_then(|Timeout(seconds)| seconds);
+        let joined = self.crew.get().map_or(Ok(true), |crew| crew.join(timeout));
         joined.map_err(|raised| convert::error(py, raised))
     }
 
     /// Raises SystemExit in those workers that have not ended; gives their names.
     fn interrupt_interpreters(&self) -> Vec<String> {
-        self.crew.get().map_or_else(Vec::new, Crew::interrupt)
+        self.crew.get().map_or_else(Vec::new, |crew| crew.interrupt())
     }
 
     /// Waits until all behaviours have ended.
@@ -211,7 +212,8 @@ pub(crate) fn inside_behaviour() -> bool {
 #[pyfunction]
 #[pyo3(signature = (timeout=None))]
 pub(crate) fn end_resting_interpreters(py: Python<'_>, timeout: Option<Timeout>) -> PyResult<bool> {
-    worker::end_resting(seconds(timeout)).map_err(|raised| convert::error(py, raised))
+    let timeout = timeout.and_then(|Timeout(seconds)| seconds);
+    worker::end_resting(timeout).map_err(|raised| convert::error(py, raised))
 }
 
 /// Ends all interpreters but the main one until `resume_interpreters`.
@@ -224,11 +226,6 @@ pub(crate) fn pause_interpreters() {
 #[pyfunction]
 pub(crate) fn resume_interpreters() {
     worker::after_fork_in_parent();
-}
-
-fn seconds(timeout: Option<Timeout>) -> Option<Duration> {
-    let seconds = timeout.and_then(|Timeout(seconds)| seconds);
-    seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)))
 }
 
 /// Called in a child process, on the thread that forked.

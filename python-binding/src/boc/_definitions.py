@@ -28,7 +28,7 @@ from typing import Any
 import boc._things as _things
 from boc._boc import Definition
 from boc._identities import Identities
-from boc._importable import CannotImport, import_failed, import_module, look_where_main_looks
+from boc._importable import CannotImport, import_failed, import_module, where_main_looks
 
 _KEPT = 512
 """So many of the definitions that were loaded last stay alive without anybody's help."""
@@ -111,12 +111,7 @@ def unpickle(data: bytes, things: list[Any]) -> Any:
     """Undo a pickle of this package."""
     with _things.among(things):
         try:
-            try:
-                return pickle.loads(data)
-            except ModuleNotFoundError:
-                if not look_where_main_looks():
-                    raise
-                return pickle.loads(data)
+            return where_main_looks(lambda: pickle.loads(data))
         except CannotImport:
             raise
         except ImportError as error:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 import sys
+from collections.abc import Callable
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from boc._boc import IN_WORKER
 
+
+_R = TypeVar("_R")
 
 _MAIN = frozenset(("__main__", "__mp_main__"))
 
@@ -62,19 +65,24 @@ def import_module(name: str) -> ModuleType:
     if module is not None:
         return module
     try:
-        try:
-            return importlib.import_module(name)
-        except ModuleNotFoundError:
-            if not look_where_main_looks():
-                raise
-            return importlib.import_module(name)
+        return where_main_looks(lambda: importlib.import_module(name))
     except CannotImport:
         raise
     except Exception as error:
         raise import_failed(name, error) from error
 
 
-def look_where_main_looks() -> bool:
+def where_main_looks(act: Callable[[], _R]) -> _R:
+    """Do something that imports modules, once more if the main interpreter has come to look in other places."""
+    try:
+        return act()
+    except ModuleNotFoundError:
+        if not _look_where_main_looks():
+            raise
+        return act()
+
+
+def _look_where_main_looks() -> bool:
     """Take over ``sys.path`` from the main interpreter, if it has changed there; say whether it has."""
     if not IN_WORKER:
         return False

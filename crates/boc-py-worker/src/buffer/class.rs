@@ -31,7 +31,7 @@ use super::{
     source,
 };
 use crate::{
-    bare::{self as class, Static},
+    class::{self, NO_PROPERTY, NO_SLOT, Table, entered, property, slot},
     ending,
     error::{Raised, Result, buffer_error, value_error},
     interpreter::here,
@@ -62,9 +62,8 @@ same Buffer each time in one interpreter, and nobody else can have it as long as
 
 pub(super) const MOVED: isize = -1;
 
-#[repr(C)]
-pub(super) struct BufferObject {
-    base: PyObject,
+/// What is in an object.
+pub(super) struct Content {
     /// See the top.
     pub(super) views: AtomicIsize,
     pub(super) held: UnsafeCell<Option<Held>>,
@@ -89,53 +88,37 @@ impl Held {
     }
 }
 
-/// Adds the class to the module of this thread's interpreter.
+/// Makes the class, which belongs to the caller.
 ///
 /// # Safety
 ///
-/// The thread is attached, `module` is the module.
-pub unsafe fn add_class(module: *mut PyObject) -> Result<()> {
-    static ATTRIBUTES: Static<[PyGetSetDef; 4]> = Static::new([
-        attribute(c"nbytes", nbytes, c"The size in bytes."),
-        attribute(c"format", format, c"What the items are, in the manner of the module struct."),
-        attribute(c"readonly", readonly, c"Whether it came to where a cown is only read."),
-        PyGetSetDef {
-            name: ptr::null(),
-            get: None,
-            set: None,
-            doc: ptr::null(),
-            closure: ptr::null_mut(),
-        },
-    ]);
-    let mut slots = [
-        PyType_Slot { slot: ffi::Py_tp_doc, pfunc: DOC.as_ptr().cast_mut().cast() },
-        PyType_Slot { slot: ffi::Py_tp_new, pfunc: new as *mut c_void },
-        PyType_Slot { slot: ffi::Py_tp_dealloc, pfunc: dealloc as *mut c_void },
-        PyType_Slot { slot: ffi::Py_tp_repr, pfunc: repr as *mut c_void },
-        PyType_Slot { slot: ffi::Py_tp_iter, pfunc: iter as *mut c_void },
-        ATTRIBUTES.slot(ffi::Py_tp_getset),
-        PyType_Slot { slot: ffi::Py_mp_length, pfunc: len as *mut c_void },
-        PyType_Slot { slot: ffi::Py_mp_subscript, pfunc: get_item as *mut c_void },
-        PyType_Slot { slot: ffi::Py_mp_ass_subscript, pfunc: set_item as *mut c_void },
-        PyType_Slot { slot: ffi::Py_bf_getbuffer, pfunc: get_buffer as *mut c_void },
-        PyType_Slot { slot: ffi::Py_bf_releasebuffer, pfunc: release_buffer as *mut c_void },
-        PyType_Slot::default(),
-    ];
-    // SAFETY: passed on to the caller; the functions are those that the slots are for.
-    let class = unsafe { class::add::<BufferObject>(module, c"boc.Buffer", &mut slots)? };
-    here().classes.buffer.set(class);
-    Ok(())
+/// The thread is attached; `module` is the module `boc._boc`.
+pub unsafe fn make_class(module: *mut PyObject) -> Result<Object> {
+    // SAFETY: passed on to the caller; the slots are those of a `Content`.
+    unsafe { class::make::<Content>(module, c"boc.Buffer", 0, SLOTS.get()) }
 }
 
-const fn attribute(name: &'static CStr, get: ffi::getter, doc: &'static CStr) -> PyGetSetDef {
-    PyGetSetDef {
-        name: name.as_ptr(),
-        get: Some(get),
-        set: None,
-        doc: doc.as_ptr(),
-        closure: ptr::null_mut(),
-    }
-}
+static SLOTS: Table<PyType_Slot, 12> = Table::new([
+    class::doc(DOC),
+    slot(ffi::Py_tp_new, new as *mut c_void),
+    slot(ffi::Py_tp_dealloc, class::dealloc::<Content> as *mut c_void),
+    slot(ffi::Py_tp_repr, repr as *mut c_void),
+    slot(ffi::Py_tp_iter, iter as *mut c_void),
+    slot(ffi::Py_tp_getset, PROPERTIES.get().cast()),
+    slot(ffi::Py_mp_length, len as *mut c_void),
+    slot(ffi::Py_mp_subscript, get_item as *mut c_void),
+    slot(ffi::Py_mp_ass_subscript, set_item as *mut c_void),
+    slot(ffi::Py_bf_getbuffer, get_buffer as *mut c_void),
+    slot(ffi::Py_bf_releasebuffer, release_buffer as *mut c_void),
+    NO_SLOT,
+]);
+
+static PROPERTIES: Table<PyGetSetDef, 4> = Table::new([
+    property(c"nbytes", nbytes, None, c"The size in bytes."),
+    property(c"format", format, None, c"What the items are, in the manner of the module struct."),
+    property(c"readonly", readonly, None, c"Whether it came to where a cown is only read."),
+    NO_PROPERTY,
+]);
 
 /// The `Buffer` for a block that has come, in this thread's interpreter, which is attached.
 pub fn object(passage: &Arc<Passage>) -> Result<Object> {
@@ -150,11 +133,11 @@ pub fn object_to_read(passage: &Arc<Passage>) -> Result<Object> {
 fn come(passage: &Arc<Passage>, usage: Use) -> Result<Object> {
     // SAFETY: attached. The object is new, and nobody else has it.
     unsafe {
-        let (object, buffer) = empty(here().classes.buffer.get())?;
+        let object = empty(here().classes.buffer.get())?;
         let interpreter = ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get());
         match passage.enter(usage, interpreter, object.as_ptr()) {
             Entrance::Block(block) => {
-                fill(buffer, Held::new(block, usage, Some(passage.clone())));
+                fill(&object, Held::new(block, usage, Some(passage.clone())));
                 Ok(object)
             }
             // It is alive: with the interpreter's GIL, which this thread has, it cannot die between
@@ -172,10 +155,10 @@ fn come(passage: &Arc<Passage>, usage: Use) -> Result<Object> {
 }
 
 /// Permission to use the block of an object, in the manner of a view.
-pub(super) struct Lease<'a>(&'a BufferObject);
+pub(super) struct Lease<'a>(&'a Content);
 
 impl<'a> Lease<'a> {
-    fn new(buffer: &'a BufferObject) -> Result<Self> {
+    fn new(buffer: &'a Content) -> Result<Self> {
         let mut views = buffer.views.load(Relaxed);
         while views != MOVED {
             // `Acquire` pairs with the `Release` of who put the block there.
@@ -212,15 +195,10 @@ pub(super) fn moved() -> Raised {
 /// # Safety
 ///
 /// The thread is attached; `class` is the class.
-unsafe fn empty(class: *mut PyTypeObject) -> Result<(Object, *mut BufferObject)> {
-    // SAFETY: passed on to the caller. Nobody else has the new object yet.
-    unsafe {
-        let object = class::allocate(class)?;
-        let buffer: *mut BufferObject = object.cast();
-        (&raw mut (*buffer).views).write(AtomicIsize::new(MOVED));
-        (&raw mut (*buffer).held).write(UnsafeCell::new(None));
-        Ok((Object::from_owned(object)?, buffer))
-    }
+unsafe fn empty(class: *mut PyTypeObject) -> Result<Object> {
+    let content = Content { views: AtomicIsize::new(MOVED), held: UnsafeCell::new(None) };
+    // SAFETY: passed on to the caller.
+    unsafe { class::instance(class, content) }
 }
 
 /// Gives an object its block.
@@ -228,12 +206,21 @@ unsafe fn empty(class: *mut PyTypeObject) -> Result<(Object, *mut BufferObject)>
 /// # Safety
 ///
 /// The object came from [`empty`], and nobody else has it yet.
-unsafe fn fill(buffer: *mut BufferObject, held: Held) {
+unsafe fn fill(buffer: &Object, held: Held) {
     // SAFETY: passed on to the caller.
     unsafe {
-        *(*buffer).held.get() = Some(held);
-        (*buffer).views.store(0, Release);
+        let content = content(buffer.as_ptr());
+        *content.held.get() = Some(held);
+        content.views.store(0, Release);
     }
+}
+
+/// # Safety
+///
+/// `object` is a `Buffer`, which is alive for so long.
+pub(super) unsafe fn content<'a>(object: *mut PyObject) -> &'a Content {
+    // SAFETY: passed on to the caller.
+    unsafe { class::value(object) }
 }
 
 unsafe extern "C" fn new(
@@ -242,15 +229,13 @@ unsafe extern "C" fn new(
     keywords: *mut PyObject,
 ) -> *mut PyObject {
     // SAFETY: the interpreter calls this with a tuple, and with a dict or null.
-    let made = unsafe {
-        source::arguments(arguments, keywords).and_then(|(source, format)| {
-            let block = source::block(&source, format)?;
-            let (object, buffer) = empty(class)?;
-            fill(buffer, Held::new(Arc::new(block), Use::Write, None));
-            Ok(object)
-        })
-    };
-    made.map_or(ptr::null_mut(), Object::into_ptr)
+    entered(|| unsafe {
+        let (source, format) = source::arguments(arguments, keywords)?;
+        let block = source::block(&source, format)?;
+        let object = empty(class)?;
+        fill(&object, Held::new(Arc::new(block), Use::Write, None));
+        Ok(object)
+    })
 }
 
 /// # Safety
@@ -258,49 +243,44 @@ unsafe extern "C" fn new(
 /// `object` is a `Buffer`, which is alive for so long.
 pub(super) unsafe fn lease<'a>(object: *mut PyObject) -> Result<Lease<'a>> {
     // SAFETY: passed on to the caller. Nobody has it exclusively before it dies.
-    Lease::new(unsafe { &*object.cast::<BufferObject>() })
+    Lease::new(unsafe { content(object) })
 }
 
-unsafe extern "C" fn dealloc(object: *mut PyObject) {
-    let buffer: *mut BufferObject = object.cast();
-    // SAFETY: the interpreter calls this once, for the last reference, so nobody else has the object. Views
-    // have references to it, so there are none.
-    unsafe {
-        if let Some(Held { block, origin: Some(origin), .. }) = (*(*buffer).held.get()).take() {
+impl Drop for Content {
+    fn drop(&mut self) {
+        // Views have references to the object, so there are none.
+        if let Some(Held { block, origin: Some(origin), .. }) = self.held.get_mut().take() {
             origin.come_back(block);
         }
-        (&raw mut (*buffer).held).drop_in_place();
-        class::free(object);
     }
 }
 
 unsafe extern "C" fn repr(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: the interpreter calls this, as all that follow, for objects of the class, which live meanwhile.
-    let text = match unsafe { lease(object) } {
+    entered(|| match unsafe { lease(object) } {
         Ok(lease) => {
             let block = &lease.held().block;
             let (items, code) = (block.items(), block.format().code().to_string_lossy());
-            format!("<boc.Buffer of {items} items of format '{code}'>")
+            Object::str(&format!("<boc.Buffer of {items} items of format '{code}'>"))
         }
         Err(raised) => {
             raised.clear();
-            "<boc.Buffer, empty because it has moved>".to_owned()
+            Object::str("<boc.Buffer, empty because it has moved>")
         }
-    };
-    Object::str(&text).map_or(ptr::null_mut(), Object::into_ptr)
+    })
 }
 
 unsafe extern "C" fn nbytes(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     // SAFETY: see `repr`.
-    let bytes = unsafe { lease(object) }.and_then(|lease| Object::int(lease.held().block.bytes()));
-    bytes.map_or(ptr::null_mut(), Object::into_ptr)
+    entered(|| Object::int(unsafe { lease(object) }?.held().block.bytes()))
 }
 
 unsafe extern "C" fn format(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
-    // SAFETY: see `repr`.
-    let code = unsafe { lease(object) }
-        .and_then(|lease| Object::str(&lease.held().block.format().code().to_string_lossy()));
-    code.map_or(ptr::null_mut(), Object::into_ptr)
+    entered(|| {
+        // SAFETY: see `repr`.
+        let lease = unsafe { lease(object) }?;
+        Object::str(&lease.held().block.format().code().to_string_lossy())
+    })
 }
 
 unsafe extern "C" fn readonly(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
@@ -329,22 +309,18 @@ unsafe fn memoryview(object: *mut PyObject) -> Result<Object> {
 
 unsafe extern "C" fn iter(object: *mut PyObject) -> *mut PyObject {
     // SAFETY: see `repr`; the result is a new reference, or null.
-    unsafe {
-        let iterator = memoryview(object)
-            .and_then(|view| Object::from_owned(ffi::PyObject_GetIter(view.as_ptr())));
-        iterator.map_or(ptr::null_mut(), Object::into_ptr)
-    }
+    entered(|| unsafe {
+        let view = memoryview(object)?;
+        Object::from_owned(ffi::PyObject_GetIter(view.as_ptr()))
+    })
 }
 
 unsafe extern "C" fn get_item(object: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
     // SAFETY: see `repr`; the result is a new reference, or null.
-    unsafe {
-        let item = memoryview(object).and_then(|view| {
-            let view = view.as_ptr();
-            Object::from_owned(ending::guarded(|| ffi::PyObject_GetItem(view, key)))
-        });
-        item.map_or(ptr::null_mut(), Object::into_ptr)
-    }
+    entered(|| unsafe {
+        let view = memoryview(object)?;
+        Object::from_owned(ending::guarded(|| ffi::PyObject_GetItem(view.as_ptr(), key)))
+    })
 }
 
 /// `value` is null where the item is to be deleted, which memoryviews refuse.
@@ -413,5 +389,5 @@ unsafe extern "C" fn get_buffer(
 
 unsafe extern "C" fn release_buffer(object: *mut PyObject, _: *mut Py_buffer) {
     // SAFETY: see `repr`. The interpreter calls this once for each view that was filled, which had a lease.
-    unsafe { drop(Lease(&*object.cast::<BufferObject>())) };
+    unsafe { drop(Lease(content(object))) };
 }

@@ -10,14 +10,14 @@ use std::{
 };
 
 use super::{
-    class::{BufferObject, MOVED, lease, moved},
+    class::{Content, MOVED, content, lease, moved},
     passage::{Passage, Use},
     source,
 };
 use crate::error::{Result, buffer_error};
 
 /// A `Buffer` on its way into a parcel. Unless it gets there, nothing has happened to it.
-pub(crate) struct Moving(*mut BufferObject);
+pub(crate) struct Moving(*const Content);
 
 /// What is sent where there is a `Buffer`.
 pub(crate) enum Sent {
@@ -34,7 +34,6 @@ impl Moving {
     ///
     /// The thread is attached. `object` is a `Buffer` and alive as long as what is returned.
     pub(crate) unsafe fn start(object: *mut PyObject) -> Result<Sent> {
-        let buffer: *mut BufferObject = object.cast();
         // SAFETY: passed on to the caller.
         unsafe {
             let lease = lease(object)?;
@@ -44,9 +43,11 @@ impl Moving {
                 return Ok(Sent::Copy(Arc::new(Passage::new(Arc::new(copy)))));
             }
         }
-        // SAFETY: as above. `Acquire` pairs with the `Release` of those who gave up their views: what
-        // they wrote goes along with the block.
-        let found = unsafe { (*buffer).views.compare_exchange(0, MOVED, Acquire, Relaxed) };
+        // SAFETY: as above.
+        let buffer = unsafe { content(object) };
+        // `Acquire` pairs with the `Release` of those who gave up their views: what they wrote goes along with the
+        // block.
+        let found = buffer.views.compare_exchange(0, MOVED, Acquire, Relaxed);
         match found {
             Ok(_) => Ok(Sent::Moving(Self(buffer))),
             Err(MOVED) => Err(moved()),

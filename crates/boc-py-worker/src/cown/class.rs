@@ -3,14 +3,14 @@
 use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyTypeObject};
 use std::{
     ffi::{c_int, c_void},
-    mem, ptr,
+    mem,
 };
 
 use super::{Cown, behind, hash, number};
 use crate::{
     class::{
-        self, NO_METHOD, NO_SLOT, Table, WEAKLY, entered, entered_for_status, slot, with_many,
-        with_named, with_one, without,
+        self, NO_METHOD, NO_PROPERTY, NO_SLOT, Table, WEAKLY, entered, entered_for_status,
+        property, slot, with_many, with_named, with_one, without,
     },
     error,
     object::Object,
@@ -28,14 +28,10 @@ pub unsafe fn make_class(module: *mut PyObject) -> error::Result<Object> {
     unsafe { class::make::<Cown>(module, c"boc.Cown", flags, SLOTS.get()) }
 }
 
-static SLOTS: Table<ffi::PyType_Slot, 13> = Table::new([
-    slot(
-        ffi::Py_tp_doc,
+static SLOTS: Table<ffi::PyType_Slot, 12> = Table::new([
+    class::doc(
         c"Cown(value)\n--\n\nA concurrently owned value: reached only by the behaviour that holds the cown.\n\n\
-          Schedule a behaviour over it with `when`, and use `.value` inside of that."
-            .as_ptr()
-            .cast_mut()
-            .cast(),
+          Schedule a behaviour over it with `when`, and use `.value` inside of that.",
     ),
     slot(ffi::Py_tp_new, new as *mut c_void),
     slot(ffi::Py_tp_dealloc, class::dealloc::<Cown> as *mut c_void),
@@ -47,7 +43,6 @@ static SLOTS: Table<ffi::PyType_Slot, 13> = Table::new([
     slot(ffi::Py_tp_richcompare, compare as *mut c_void),
     slot(ffi::Py_tp_hash, hash_of as *mut c_void),
     slot(ffi::Py_tp_repr, repr as *mut c_void),
-    NO_SLOT,
     NO_SLOT,
 ]);
 
@@ -95,30 +90,20 @@ static METHODS: Table<PyMethodDef, 9> = Table::new([
 ]);
 
 static GETTERS: Table<ffi::PyGetSetDef, 4> = Table::new([
-    ffi::PyGetSetDef {
-        name: c"value".as_ptr(),
-        get: Some(value),
-        set: Some(set_value),
-        doc: c"The value. Only for the behaviour, or the thread, that holds the cown.".as_ptr(),
-        closure: ptr::null_mut(),
-    },
-    ffi::PyGetSetDef {
-        name: c"exception".as_ptr(),
-        get: Some(exception),
-        set: Some(set_exception),
-        doc: c"Whether the value is an exception that a body raised and nobody has dealt with."
-            .as_ptr(),
-        closure: ptr::null_mut(),
-    },
-    ffi::PyGetSetDef {
-        name: c"acquired".as_ptr(),
-        get: Some(acquired),
-        set: None,
-        doc: c"Whether the calling thread holds the cown.".as_ptr(),
-        closure: ptr::null_mut(),
-    },
-    // SAFETY: zeros are null pointers.
-    unsafe { mem::zeroed() },
+    property(
+        c"value",
+        value,
+        Some(set_value),
+        c"The value. Only for the behaviour, or the thread, that holds the cown.",
+    ),
+    property(
+        c"exception",
+        exception,
+        Some(set_exception),
+        c"Whether the value is an exception that a body raised and nobody has dealt with.",
+    ),
+    property(c"acquired", acquired, None, c"Whether the calling thread holds the cown."),
+    NO_PROPERTY,
 ]);
 
 /// The cown behind `self` of a method.

@@ -46,18 +46,12 @@ pub(super) fn pack(name: &str, value: &Object) -> Result<(Bytes, Box<[Thing]>)> 
 
 /// The value of bytes.
 pub(super) fn open(bytes: &[u8], things: &[Object]) -> Result<Object> {
-    // SAFETY: there are that many bytes. The list is new, and each index in it is set once.
-    let (bytes, list) = unsafe {
+    // SAFETY: there are that many bytes; the result is a new reference, or null.
+    let bytes = unsafe {
         let length = bytes.len() as Py_ssize_t;
-        let bytes =
-            Object::from_owned(ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), length))?;
-        let list = Object::from_owned(ffi::PyList_New(things.len() as Py_ssize_t))?;
-        for (index, thing) in things.iter().enumerate() {
-            let thing = thing.clone().into_ptr();
-            ffi::PyList_SET_ITEM(list.as_ptr(), index as Py_ssize_t, thing);
-        }
-        (bytes, list)
+        Object::from_owned(ffi::PyBytes_FromStringAndSize(bytes.as_ptr().cast(), length))?
     };
+    let list = Object::list(things.iter().map(|thing| Ok(thing.clone())))?;
     object::call(MODULE, c"loads", [&bytes, &list])
 }
 

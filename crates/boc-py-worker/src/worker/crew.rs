@@ -6,7 +6,7 @@ use std::{
     cell::{Cell, RefCell},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     error::{self, Result},
-    interpreter::Interpreter,
+    interpreter::{Interpreter, where_now},
     mail::{self, Letter},
     orphan,
     parcel::Parcel,
@@ -131,22 +131,7 @@ impl Crew {
 
     /// Waits until `what` holds; says whether it does. Not attached.
     fn wait(&self, until: Option<Instant>, what: impl Fn(&State) -> bool) -> bool {
-        let mut state = self.state();
-        loop {
-            if what(&state) {
-                return true;
-            }
-            let Some(until) = until else {
-                state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            state = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        threads::wait_until(self.state(), &self.changed, until, what)
     }
 
     /// One of the workers of this pool, until the pool has ended. Gives the interpreter back.
@@ -188,14 +173,13 @@ impl Crew {
     }
 
     /// Waits until all workers have ended; says whether they have.
-    pub fn join(&self, timeout: Option<Duration>) -> Result<bool> {
-        let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    pub fn join(&self, timeout: Option<f64>) -> Result<bool> {
         let all_ended = |state: &State| state.ended >= self.workers;
-        patience::wait(deadline, |until| self.wait(until, all_ended))
+        patience::wait(patience::deadline(timeout), |until| self.wait(until, all_ended))
     }
 
     /// Raises `SystemExit` in all workers that have not ended; gives their names.
-    pub fn interrupt(self: &Arc<Self>) -> Vec<String> {
+    pub fn interrupt(&self) -> Vec<String> {
         let working = self.state().working.clone();
         for &(_, ident, interpreter) in &working {
             // On a thread of its own, since an interpreter that does not let go of its lock would keep it.
@@ -261,10 +245,9 @@ fn live(crew: Arc<Crew>, index: usize) {
 }
 
 /// Ends the interpreters that are kept for the next pool, and waits for that; says whether they have ended.
-pub fn end_resting(timeout: Option<Duration>) -> Result<bool> {
-    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+pub fn end_resting(timeout: Option<f64>) -> Result<bool> {
     reserve::end_all();
-    patience::wait(deadline, reserve::wait)
+    patience::wait(patience::deadline(timeout), reserve::wait)
 }
 
 /// Like those of Python's own threads, on most systems.
@@ -308,7 +291,7 @@ impl Host for Parking {
         let interpreter =
             MINE.with_borrow(|mine| mine.as_ref()?.life.as_ref().map(Life::interpreter));
         match interpreter {
-            Some(interpreter) if life::is_attached() => life::park(interpreter, wait),
+            Some(interpreter) if where_now().is_worker() => life::park(interpreter, wait),
             _ => wait(),
         }
     }

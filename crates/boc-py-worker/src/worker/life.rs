@@ -199,9 +199,3 @@ pub(super) fn rest<R>(wait: impl FnOnce() -> R) -> R {
     interpreter.release_given_up();
     next
 }
-
-/// Whether this thread is attached to the interpreter of a worker.
-pub(super) fn is_attached() -> bool {
-    let now = interpreter::where_now();
-    now.is_attached() && !now.is_main()
-}

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::crew::Crew;
+use crate::threads;
 
 /// What a worker does next.
 pub(super) enum Next {
@@ -88,20 +89,7 @@ pub(super) fn end_all() {
 
 /// Waits until those have ended that shall; says whether they have. Not attached.
 pub(super) fn wait(until: Option<Instant>) -> bool {
-    let mut reserve = reserve();
-    while reserve.ending > 0 {
-        let Some(until) = until else {
-            reserve = CHANGED.wait(reserve).unwrap_or_else(PoisonError::into_inner);
-            continue;
-        };
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return false;
-        }
-        let waited = CHANGED.wait_timeout(reserve, left);
-        reserve = waited.unwrap_or_else(PoisonError::into_inner).0;
-    }
-    true
+    threads::wait_until(reserve(), &CHANGED, until, |reserve| reserve.ending == 0)
 }
 
 /// To be called in a child process, which has none of them.
