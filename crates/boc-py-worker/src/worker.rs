@@ -17,6 +17,6 @@ mod reserve;
 
 pub(crate) use self::crew::{before_behaviour, name};
 pub use self::{
-    crew::{Crew, end_resting},
+    crew::{Crew, end_resting, try_import},
     fork::{after_fork_in_child, after_fork_in_parent, before_fork},
 };

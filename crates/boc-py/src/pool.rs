@@ -9,6 +9,7 @@ use boc_py_worker::{
 };
 use pyo3::{
     exceptions::{PyRuntimeError, PyTimeoutError},
+    ffi,
     prelude::*,
     types::{PyDict, PyList},
 };
@@ -208,6 +209,44 @@ pub(crate) fn inside_behaviour() -> bool {
     pool::inside_behaviour()
 }
 
+/// Imports a module in the interpreter of a worker; says why it cannot be imported there, which is nothing if it
+/// can. `None` if there is no such interpreter now.
+#[pyfunction]
+pub(crate) fn try_import(py: Python<'_>, name: &str) -> PyResult<Option<String>> {
+    worker::try_import(name).map_err(|raised| convert::error(py, raised))
+}
+
+/// Whether a module is an extension that only the main interpreter can load, or one that shares its GIL.
+#[pyfunction]
+pub(crate) fn needs_main_interpreter(module: &Bound<'_, PyAny>) -> bool {
+    #[cfg(Py_3_12)]
+    // SAFETY: attached, and the module is alive, and with it its definition. That ends with a slot of number 0, if it
+    // has any.
+    unsafe {
+        if ffi::PyModule_Check(module.as_ptr()) == 0 {
+            return false;
+        }
+        let definition = ffi::PyModule_GetDef(module.as_ptr());
+        if definition.is_null() {
+            ffi::PyErr_Clear();
+            return false;
+        }
+        let mut slot = (*definition).m_slots;
+        while !slot.is_null() && (*slot).slot != 0 {
+            if (*slot).slot == ffi::Py_mod_multiple_interpreters {
+                return (*slot).value != ffi::Py_MOD_PER_INTERPRETER_GIL_SUPPORTED;
+            }
+            slot = slot.add(1);
+        }
+        true
+    }
+    #[cfg(not(Py_3_12))]
+    {
+        let _ = module;
+        false
+    }
+}
+
 /// Ends the interpreters that are kept for the next pool, and waits for that; says whether they have ended.
 #[pyfunction]
 #[pyo3(signature = (timeout=None))]
@@ -252,5 +291,5 @@ pub(crate) fn take_unseen(py: Python<'_>) -> Vec<Py<PyAny>> {
 #[pyfunction]
 pub(crate) fn raise_in_thread(ident: std::ffi::c_ulong, exception: &Bound<'_, PyAny>) {
     // SAFETY: attached, and the exception is a live object.
-    unsafe { pyo3::ffi::PyThreadState_SetAsyncExc(ident as _, exception.as_ptr()) };
+    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, exception.as_ptr()) };
 }

@@ -10,16 +10,19 @@ from collections.abc import Iterator
 from types import ModuleType
 
 from boc import _shipping
+from boc._importable import CannotImport
 
 Part = tuple[str, object]
 """How to get to a part, and the part."""
 
 
-def explain(name: str, value: object, error: BaseException) -> TypeError:
+def explain(name: str, value: object, error: BaseException) -> BaseException:
     """An exception that says which part of ``value`` cannot cross, and why.
 
     ``name`` is what the value is called; ``error`` is what pickle says of it.
     """
+    if isinstance(error, CannotImport):
+        return error.with_traceback(None)
     path, part, reason = _smallest(name, value, error, set()) or (name, value, error)
     explained = TypeError(
         f"cannot send {path} to a worker: {_described(part)} stays in the interpreter that made it "

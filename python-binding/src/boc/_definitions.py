@@ -116,7 +116,7 @@ def unpickle(data: bytes, things: list[Any]) -> Any:
             raise
         except ImportError as error:
             name = _Watched.blame(data) or error.name
-            raise import_failed(name, error) from error
+            raise import_failed(name, error)
 
 
 class _Watched(pickle.Unpickler):

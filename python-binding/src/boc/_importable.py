@@ -6,10 +6,9 @@ import importlib
 import sys
 from collections.abc import Callable
 from types import FunctionType, ModuleType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from boc._boc import IN_WORKER
-
 
 _R = TypeVar("_R")
 
@@ -24,13 +23,13 @@ def module_of(function: FunctionType) -> str | None:
     module = sys.modules.get(name)
     if module is None or module.__dict__ is not function.__globals__:
         return None
-    return name if _can_import(name, module) else None
+    return name if _can_import(name, module) and _expect(name) else None
 
 
 def can_import_module(module: ModuleType) -> bool:
     """Whether importing by its name gives this module."""
     name = module.__name__
-    return sys.modules.get(name) is module and _can_import(name, module)
+    return sys.modules.get(name) is module and _can_import(name, module) and _expect(name)
 
 
 def can_import(thing: Any) -> bool:
@@ -45,7 +44,7 @@ def can_import(thing: Any) -> bool:
             found = getattr(found, part)
     except Exception:  # a module can have a __getattr__ of its own
         return False
-    return found is thing
+    return found is thing and _expect(name)
 
 
 def _can_import(name: str, module: ModuleType) -> bool:
@@ -54,6 +53,55 @@ def _can_import(name: str, module: ModuleType) -> bool:
         or getattr(module, "__file__", None) is not None
         or name in sys.builtin_module_names
     )
+
+
+_expected: set[str] = set()
+"""Modules that workers can import, as far as one knows."""
+
+
+def _expect(name: str) -> Literal[True]:
+    """Raise what a behaviour would, if it is known by now that workers cannot import a module.
+
+    Only where there is a reason for doubt a worker imports it, since this waits for that.
+    """
+    if IN_WORKER or name in _expected:
+        return True
+    if not _is_others(name) and _main_interpreter_only():
+        from boc._boc import inside_behaviour, try_import
+
+        why = None if inside_behaviour() else try_import(name)
+        if why is None:
+            return True
+        if why:
+            raise CannotImport(why, name=name)
+    _expected.add(name)
+    return True
+
+
+def _main_interpreter_only() -> bool:
+    """Whether the program has extension modules that workers cannot load."""
+    from boc._boc import needs_main_interpreter
+
+    return any(
+        needs_main_interpreter(module)
+        for name, module in list(sys.modules.items())
+        if not _is_others(name)
+    )
+
+
+def _is_others(name: str) -> bool:
+    """Whether a module is Python's or this package's, so that workers have what there is of it."""
+    package = _package(name)
+    return package == "boc" or package in sys.stdlib_module_names
+
+
+def why_not(name: str) -> str:
+    """Why a module cannot be imported here; empty if it can. The main interpreter asks this of a worker."""
+    try:
+        import_module(name)
+    except CannotImport as error:
+        return str(error)
+    return ""
 
 
 def import_module(name: str) -> ModuleType:
@@ -69,7 +117,7 @@ def import_module(name: str) -> ModuleType:
     except CannotImport:
         raise
     except Exception as error:
-        raise import_failed(name, error) from error
+        raise import_failed(name, error)
 
 
 def where_main_looks(act: Callable[[], _R]) -> _R:
@@ -103,9 +151,46 @@ class CannotImport(ImportError):
 def import_failed(name: str | None, error: Exception) -> CannotImport:
     """The exception to raise when a module that is needed here cannot be imported."""
     what = "a module" if name is None else f"the module {name!r}"
-    return CannotImport(
-        f"{what} cannot be imported in a worker's interpreter ({type(error).__name__}: {error}); "
-        'start with boc.start(backend="direct") to run behaviours in the interpreter of the program, '
-        "or keep it out of what behaviours use",
+    way = [package for package in _way(error) if package != _package(name or "")]
+    if way:
+        what += f", which imports {', which imports '.join(map(repr, way))},"
+    refusal = _refusal(error)
+    reason = f"{type(error).__name__}: {error}" if refusal is None else refusal
+    failed = CannotImport(
+        f"{what} cannot be imported in a worker's interpreter ({reason}); start with "
+        'boc.start(backend="direct"), or set BOC_BACKEND=direct, to run behaviours in the interpreter of the '
+        "program, or keep it out of what behaviours use",
         name=name,
     )
+    failed.__cause__ = error if refusal is None else None
+    return failed
+
+
+def _refusal(error: BaseException | None) -> str | None:
+    """What Python said of an extension module that only the main interpreter can load.
+
+    It comes first; packages may have made a long story of it.
+    """
+    refusal, seen = None, set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, ImportError) and "subinterpreters" in str(error):
+            refusal = str(error)
+        error = error.__cause__ or error.__context__
+    return refusal
+
+
+def _way(error: BaseException) -> list[str]:
+    """The packages that were in the middle of being imported, each by the one before."""
+    way: dict[str, None] = {}
+    traceback = error.__traceback__
+    while traceback is not None:
+        frame, traceback = traceback.tb_frame, traceback.tb_next
+        if frame.f_code.co_name == "<module>":
+            way[_package(frame.f_globals.get("__name__", "?"))] = None
+    return list(way)
+
+
+def _package(name: str) -> str:
+    """The outermost package that a module is in."""
+    return name.partition(".")[0]

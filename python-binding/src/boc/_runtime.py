@@ -54,6 +54,9 @@ _EXIT_INTERRUPTED = 0.5
 _EXIT_TRIES = 6
 """How often that is tried again where the process cannot end with a worker that is still there."""
 
+_EXIT_RESTING = 30.0
+"""Seconds for the interpreters that no behaviour uses any more. Many that have imported much take a while."""
+
 
 def _available_cores() -> int:
     try:
@@ -304,7 +307,7 @@ def _at_exit() -> None:
                 dropped,
             )
     for backend in _BACKENDS.values():
-        if not _ended(backend.end_resting, _EXIT_GRACE):
+        if not _ended(backend.end_resting, _EXIT_RESTING):
             _stuck.append(backend.name)
     _unseen.log_all()
 
@@ -336,7 +339,7 @@ _stuck: list[str] = []
 def _end_with_stuck_workers() -> None:
     """The last thing at exit. Python would crash if it went on with interpreters that cannot be ended."""
     if _stuck:
-        _log.error("a behaviour cannot be ended, so the process ends here, with status 1")
+        _log.error("a worker cannot be ended, so the process ends here, with status 1")
         _flush_and_exit(1)
 
 

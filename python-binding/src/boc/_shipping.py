@@ -15,6 +15,7 @@ from boc import _definitions, _templates
 from boc._boc import Definition
 from boc._definitions import load, unpickle
 from boc._guards import MISSING, Guard
+from boc._importable import CannotImport
 from boc._pickling import Pickler
 from boc._templates import template_of
 
@@ -61,9 +62,12 @@ def prepare(
     globals that are sent beside the template; its own name, and its qualified one.
 
     :raises TypeError: If it refers to something that cannot be sent.
+    :raises ImportError: If it needs a module that workers cannot import.
     """
     try:
         template = template_of(function)
+    except CannotImport as error:
+        raise error.with_traceback(None)
     except Exception as error:
         raise _blamed(function, error) from error
     captured, made = template.captured, template.function
@@ -72,12 +76,14 @@ def prepare(
     return captured.definition, captured.guards, captured.volatile, MISSING, varying, *names
 
 
-def explain(callable_: Any, role: str, index: int, error: Exception) -> TypeError:
+def explain(callable_: Any, role: str, index: int, error: Exception) -> Exception:
     """The exception to raise for a callable, or for a part of a function, that cannot be sent.
 
     :param role: ``"closure"`` for the variable in the cell of that index, ``"default"`` for one of the
         defaults, ``"global"`` for one of the globals, and ``"whole"`` for the callable itself.
     """
+    if isinstance(error, CannotImport):
+        return error.with_traceback(None)
     what, value, name = "it", callable_, ""
     if role == "closure":
         name = callable_.__code__.co_freevars[index]

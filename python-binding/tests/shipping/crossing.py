@@ -70,6 +70,7 @@ def install() -> None:
     when.__module__ = "boc._boc"
     boc.when = native.when = when  # type: ignore[attr-defined]
     native.IN_WORKER = False  # type: ignore[attr-defined]
+    native.needs_main_interpreter = lambda module: False  # type: ignore[attr-defined]
     boc._boc = native  # type: ignore[attr-defined]
 
 

@@ -4,9 +4,12 @@ use boc_core::{Host, Runtime};
 use pyo3_ffi as ffi;
 use std::{
     cell::{Cell, RefCell},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -15,9 +18,10 @@ use super::{
     reserve::{self, Next},
 };
 use crate::{
-    error::{self, Result},
+    error::{self, Raised, Result},
     interpreter::{Interpreter, where_now},
     mail::{self, Letter},
+    object::{self, Object},
     orphan,
     parcel::Parcel,
     patience, threads,
@@ -248,6 +252,42 @@ fn live(crew: Arc<Crew>, index: usize) {
 pub fn end_resting(timeout: Option<f64>) -> Result<bool> {
     reserve::end_all();
     patience::wait(patience::deadline(timeout), reserve::wait)
+}
+
+/// Imports a module in the interpreter of a worker; says why it cannot be imported there, which is nothing if it
+/// can. `None` if there is no such interpreter now.
+///
+/// Raises what a signal handler raises meanwhile; the import goes on then.
+pub fn try_import(name: &str) -> Result<Option<String>> {
+    let crews: Vec<_> = crews().iter().filter_map(Weak::upgrade).collect();
+    let first =
+        |crew: &Arc<Crew>| crew.state().working.first().map(|&(.., interpreter)| interpreter);
+    let Some(interpreter) = crews.iter().find_map(first) else { return Ok(None) };
+    let (name, (answer, answered)) = (name.to_owned(), mpsc::channel());
+    let import = move || {
+        let why_not = || {
+            let name = Object::str(&name)?;
+            Ok(object::call("boc._importable", c"why_not", [&name])?.text())
+        };
+        let why_not = || why_not().unwrap_or_else(|raised: Raised| raised.take().text());
+        // Nobody waits for it any more after Ctrl-C.
+        let _ = answer.send(interpreter.visit(why_not));
+    };
+    // On a thread of its own, so that Ctrl-C is answered whatever the module does.
+    if thread::Builder::new().stack_size(STACK).spawn(import).is_err() {
+        return Ok(None);
+    }
+    let why_not = Cell::new(None);
+    patience::wait(None, |until| {
+        let left = until.map_or(Duration::MAX, |until| until - Instant::now());
+        match answered.recv_timeout(left) {
+            Ok(answer) => why_not.set(answer),
+            Err(RecvTimeoutError::Timeout) => return false,
+            Err(RecvTimeoutError::Disconnected) => {}
+        }
+        true
+    })?;
+    Ok(why_not.take())
 }
 
 /// Like those of Python's own threads, on most systems.
