@@ -13,6 +13,7 @@ from .capi import capi
 from .installed import capi_examples
 from .stage import Command, Machine, Stage, cargo
 from .symbols import without_std
+from .versions import versions
 
 
 def fmt(_: Machine) -> Iterator[Command]:
@@ -129,6 +130,7 @@ def examples(machine: Machine) -> Iterator[Command]:
 STAGES = (
     Stage("fmt", "Rust code is formatted", fmt),
     Stage("clippy", "clippy has nothing to say", clippy),
+    Stage("versions", "the bindings compile for each version of Python", versions),
     Stage("no-std", "the core works without the standard library", no_std),
     Stage("rust", "the core's tests and documentation examples", rust),
     Stage("loom", "the core's protocols under the model checker", loom, limit_minutes=60),

@@ -1,6 +1,6 @@
 //! References to objects of the main interpreter that any thread can give up.
 
-use pyo3_ffi::{self as ffi, PyObject};
+use pyo3_ffi::PyObject;
 use std::ptr::NonNull;
 
 use crate::{
@@ -57,7 +57,7 @@ impl Kept {
         #[cfg(not(Py_GIL_DISABLED))]
         // SAFETY: passed on to the caller.
         unsafe {
-            ffi::Py_INCREF(object);
+            pyo3_ffi::Py_INCREF(object);
             Self(NonNull::new_unchecked(object))
         }
     }

@@ -142,7 +142,9 @@ unsafe fn copy(source: &Source, format: Option<Format>) -> Result<Block> {
         }
         let block = allocate(bytes / format.size(), format)?;
         let memory = block.memory().cast();
-        if ffi::PyBuffer_ToContiguous(memory, view, view.len, b'C' as _) < 0 {
+        // It only reads the view, and says so from Python 3.11 on.
+        let from = ptr::from_ref(view).cast_mut();
+        if ffi::PyBuffer_ToContiguous(memory, from, view.len, b'C' as _) < 0 {
             return Err(Raised::already());
         }
         Ok(block)

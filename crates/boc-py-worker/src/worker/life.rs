@@ -1,7 +1,6 @@
 //! How the interpreter of a worker begins and ends.
 
 use pyo3_ffi::{self as ffi, PyThreadState};
-use std::{ffi::CStr, ptr};
 
 use super::living;
 use crate::{
@@ -94,6 +93,8 @@ fn prepare(settings: &Settings) -> Result<()> {
 /// Makes an interpreter, to which this thread is attached then.
 #[cfg(Py_3_12)]
 fn create() -> std::result::Result<*mut PyThreadState, String> {
+    use std::{ffi::CStr, ptr};
+
     let config = ffi::PyInterpreterConfig {
         use_main_obmalloc: 0,
         allow_fork: 0,
