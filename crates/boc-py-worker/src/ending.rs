@@ -20,6 +20,8 @@ use std::{
 // As in `pyo3_ffi`, which says that they do not unwind. Those of its functions that may run Python code for a
 // while must not be used.
 unsafe extern "C-unwind" {
+    /// With no names of keyword arguments, since these come in another form where it has another name.
+    #[cfg_attr(not(Py_3_11), link_name = "PyObject_VectorcallDict")]
     pub(crate) fn PyObject_Vectorcall(
         callable: *mut PyObject,
         arguments: *const *mut PyObject,
