@@ -289,6 +289,7 @@ impl State for Contents {
 
     fn cancelled(&mut self) {
         CANCELLED.fetch_add(1, Relaxed);
+        self.held = Held { value: Value::Cancelled, exception: true };
         self.outcome = Some(Outcome::Cancelled);
     }
 }

@@ -30,11 +30,13 @@ use std::{
 };
 
 use crate::{
+    callbacks::{self, Due},
     contents::{Contents, Held, Outcome},
     error::{self, Raised, Result},
-    failure::Failure,
+    failure::{self, Failure},
     interpreter::{self, Interpreter},
-    object::{self, Object},
+    kept::Kept,
+    object::Object,
     patience, pool,
     threads::{NOBODY, this_thread},
     value::Value,
@@ -385,9 +387,6 @@ impl Cown {
             let outcome = self.outcome();
             // SAFETY: the cown is held meanwhile.
             unsafe {
-                if matches!(outcome, Some(Outcome::Cancelled)) && (*held).value.is_none() {
-                    return Err(cancelled_error());
-                }
                 let raised = self.look_at_exception(held);
                 let opened = outcome.and_then(|outcome| outcome.opened(&(*held).value));
                 let value = opened.map_or_else(|| Value::read(&raw mut (*held).value), Ok)?;
@@ -400,13 +399,36 @@ impl Cown {
         })?
     }
 
+    /// The result of a behaviour, and the signal of its end.
+    fn as_result(&self) -> Result<(&ResultCown<Contents>, &OnceLock<Arc<Signal>>)> {
+        if let Kind::Result { cown, ended } = &self.body {
+            return Ok((cown, ended));
+        }
+        Err(error::runtime_error(
+            "this cown is not the result of a behaviour, so there is nothing to wait for; \
+             schedule a behaviour over it with @when(cown)",
+        ))
+    }
+
+    fn is_done(&self) -> Result<bool> {
+        Ok(self.as_result()?.0.is_finished())
+    }
+
+    fn cancel(&self) -> Result<bool> {
+        Ok(self.as_result()?.0.cancel())
+    }
+
+    /// Has the callback called with the object of this cown, once the behaviour has ended. In the main interpreter.
+    fn add_done_callback(&self, this: &Object, callback: &Object) -> Result<()> {
+        let (cown, _) = self.as_result()?;
+        callbacks::serve()?;
+        let due = Due { callback: Kept::new(callback.clone()), result: Kept::new(this.clone()) };
+        cown.on_finished(move || callbacks::post(due));
+        Ok(())
+    }
+
     fn result(&self, timeout: Option<f64>) -> Result<Object> {
-        let Kind::Result { cown, ended } = &self.body else {
-            return Err(error::runtime_error(
-                "this cown is not the result of a behaviour, so there is nothing to wait for; \
-                 schedule a behaviour over it with @when(cown)",
-            ));
-        };
+        let (cown, ended) = self.as_result()?;
         if !cown.is_finished() {
             pool::refuse_inside_behaviour("result()", "schedule over the result, @when(result)")?;
             let deadline = patience::deadline(timeout);
@@ -432,7 +454,7 @@ impl Cown {
                 Err(Raised::restore(unseen.exception()))
             }
             Some(Outcome::Failed(failure)) => Err(failure.raise()),
-            Some(Outcome::Cancelled) => Err(cancelled_error()),
+            Some(Outcome::Cancelled) => failure::cancelled().and_then(|exception| Err(Raised::restore(exception))),
             None => Ok(Object::none()),
         }
     }
@@ -511,17 +533,6 @@ pub(crate) unsafe fn settle(held: *mut Held) -> Result<()> {
             Raised::restore(exception)
         })
     }
-}
-
-/// What says that a behaviour was cancelled.
-fn cancelled_error() -> Raised {
-    let make = || {
-        let class = object::import("concurrent.futures")?.get(c"CancelledError")?;
-        class.call([&Object::str(
-            "the behaviour was cancelled before it started: the runtime was stopped",
-        )?])
-    };
-    make().map_or_else(|raised| raised, Raised::restore)
 }
 
 /// A number for hashing, and for the order of cowns.

@@ -100,6 +100,14 @@ impl Drop for Failure {
     }
 }
 
+/// The exception that says that a behaviour never ran.
+pub(crate) fn cancelled() -> Result<Object> {
+    let class = object::import("concurrent.futures")?.get(c"CancelledError")?;
+    class.call([&Object::str(
+        "the behaviour was cancelled before it started: by cancel(), or since the workers were stopped",
+    )?])
+}
+
 /// Why there is nothing to be had.
 pub(crate) fn lost() -> Raised {
     error::system_error("internal error in boc: a value was lost")

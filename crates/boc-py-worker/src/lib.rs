@@ -26,9 +26,11 @@
 //! - [`behaviour`], [`errand`]: those that run in the main interpreter, and those that run in any;
 //! - [`pool`]: which executor they go to;
 //! - [`worker`]: workers with interpreters of their own;
-//! - [`unseen`]: exceptions that nobody looked at.
+//! - [`unseen`]: exceptions that nobody looked at;
+//! - [`callbacks`]: what is to be called when behaviours have ended.
 
 pub mod buffer;
+pub mod callbacks;
 pub mod class;
 pub mod contents;
 pub mod cown;

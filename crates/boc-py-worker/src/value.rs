@@ -28,6 +28,8 @@ pub enum Value {
     Resident(Arc<Resident>),
     /// An exception of a worker.
     Failure(Arc<Failure>),
+    /// The exception that says that a behaviour never ran.
+    Cancelled,
 }
 
 /// In no interpreter.
@@ -81,6 +83,7 @@ impl Value {
                     let failure = Arc::clone(failure);
                     return failure.exception();
                 }
+                Self::Cancelled => return failure::cancelled(),
                 Self::Resident(resident) => match resident.object() {
                     Some(object) => return Ok(object),
                     None => (None, true),
@@ -147,6 +150,7 @@ impl Value {
                     let failure = Arc::clone(failure);
                     Parcel::pack(&failure.exception()?)
                 }
+                Self::Cancelled => Parcel::pack(&failure::cancelled()?),
                 Self::Object(object) => {
                     let object = object.as_ptr();
                     let packed = interpreter::main().visit(|| {
@@ -168,7 +172,7 @@ impl Value {
         match self {
             Self::Object(_) => interpreter::here().is_main(),
             Self::Resident(resident) => resident.is_fresh(),
-            Self::Parcel(_) | Self::Failure(_) => false,
+            Self::Parcel(_) | Self::Failure(_) | Self::Cancelled => false,
         }
     }
 
@@ -204,7 +208,7 @@ impl Value {
                     let resident = Arc::clone(resident);
                     resident.check()?
                 }
-                Self::Object(_) | Self::Parcel(_) | Self::Failure(_) => None,
+                Self::Object(_) | Self::Parcel(_) | Self::Failure(_) | Self::Cancelled => None,
             };
             if let Some(parcel) = packed {
                 drop(mem::replace(&mut *place, Self::Parcel(parcel)));

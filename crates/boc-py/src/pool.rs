@@ -2,7 +2,7 @@
 
 use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
-    contents, orphan,
+    callbacks, contents, orphan,
     parcel::Parcel,
     patience, pool, unseen,
     worker::{self, Crew},
@@ -278,6 +278,49 @@ pub(crate) fn leave_pool_after_fork() {
 #[pyfunction]
 pub(crate) fn forget_after_fork() {
     unseen::forget_after_fork();
+}
+
+/// A callback, and the result that it gets.
+type Due = (Py<PyAny>, Py<PyAny>);
+
+/// Waits until behaviours have ended for which there are callbacks: a list of those and of the results that they
+/// get. `None` after `close_callbacks`, when all were called.
+#[pyfunction]
+pub(crate) fn take_callbacks(py: Python<'_>) -> PyResult<Option<Vec<Due>>> {
+    let Some(due) = callbacks::take() else { return Ok(None) };
+    let objects = |due: callbacks::Due| {
+        let callback = convert::object(py, Ok(due.callback.object()))?;
+        Ok((callback, convert::object(py, Ok(due.result.object()))?))
+    };
+    due.into_iter().map(objects).collect::<PyResult<_>>().map(Some)
+}
+
+/// Says whether there is a thread that calls `take_callbacks`.
+#[pyfunction]
+pub(crate) fn set_callbacks_served(served: bool) {
+    callbacks::set_served(served);
+}
+
+/// Has `take_callbacks` end when all were called.
+#[pyfunction]
+pub(crate) fn close_callbacks() {
+    callbacks::close();
+}
+
+/// Called before a fork.
+#[pyfunction]
+pub(crate) fn hold_callbacks() {
+    callbacks::hold();
+}
+
+/// Called after a fork.
+#[pyfunction]
+pub(crate) fn let_go_of_callbacks(in_child: bool) {
+    if in_child {
+        callbacks::let_go_in_child();
+    } else {
+        callbacks::let_go();
+    }
 }
 
 /// The exceptions that nobody has looked at so far; they count as seen from now on.

@@ -20,15 +20,17 @@ from collections.abc import Callable
 from importlib.machinery import ExtensionFileLoader
 from typing import Any, Literal, NoReturn, overload
 
-from boc import _unseen
+from boc import _callbacks, _unseen
 from boc._boc import (
     Pool,
     cancelled,
     check_timeout,
     forget_after_fork,
+    hold_callbacks,
     hold_objects,
     inside_behaviour,
     leave_pool_after_fork,
+    let_go_of_callbacks,
     let_go_of_objects,
     pause_interpreters,
     resume_interpreters,
@@ -306,6 +308,7 @@ def _at_exit() -> None:
                 "boc.wait() at its end to let them run",
                 dropped,
             )
+    _callbacks.close(_EXIT_GRACE)
     for backend in _BACKENDS.values():
         if not _ended(backend.end_resting, _EXIT_RESTING):
             _stuck.append(backend.name)
@@ -347,15 +350,19 @@ def _before_fork() -> None:
     # No process with more than one interpreter survives a fork.
     pause_interpreters()
     hold_objects()
+    hold_callbacks()
 
 
 def _after_fork_in_parent() -> None:
+    let_go_of_callbacks(False)
     let_go_of_objects()
     resume_interpreters()
 
 
 def _after_fork_in_child() -> None:
     """Only the forking thread lives on in a child, so the pool has no workers there."""
+    let_go_of_callbacks(True)
+    _callbacks.forget_after_fork()
     let_go_of_objects()
     leave_pool_after_fork()
     if _state.pool is not None:

@@ -13,8 +13,8 @@ use crate::{
         property, slot, with_many, with_named, with_one, without,
     },
     error,
-    object::Object,
-    patience,
+    object::{self, Object},
+    patience, pool,
 };
 
 /// Makes the class `Cown`, which belongs to the caller.
@@ -28,7 +28,7 @@ pub unsafe fn make_class(module: *mut PyObject) -> error::Result<Object> {
     unsafe { class::make::<Cown>(module, c"boc.Cown", flags, SLOTS.get()) }
 }
 
-static SLOTS: Table<ffi::PyType_Slot, 12> = Table::new([
+static SLOTS: Table<ffi::PyType_Slot, 13> = Table::new([
     class::doc(
         c"Cown(value)\n--\n\nA concurrently owned value: reached only by the behaviour that holds the cown.\n\n\
           Schedule a behaviour over it with `when`, and use `.value` inside of that.",
@@ -43,10 +43,11 @@ static SLOTS: Table<ffi::PyType_Slot, 12> = Table::new([
     slot(ffi::Py_tp_richcompare, compare as *mut c_void),
     slot(ffi::Py_tp_hash, hash_of as *mut c_void),
     slot(ffi::Py_tp_repr, repr as *mut c_void),
+    slot(ffi::Py_am_await, awaited as *mut c_void),
     NO_SLOT,
 ]);
 
-static METHODS: Table<PyMethodDef, 9> = Table::new([
+static METHODS: Table<PyMethodDef, 13> = Table::new([
     without(
         c"acquire",
         acquire,
@@ -75,6 +76,29 @@ static METHODS: Table<PyMethodDef, 9> = Table::new([
         c"result($self, /, timeout=None)\n--\n\nWaits until the behaviour whose result this is has ended. \
           Returns what its body returned, or\nraises what it raised. What unwrap() took is not there any more, \
           and that is a RuntimeError.",
+    ),
+    without(
+        c"done",
+        done,
+        c"done($self, /)\n--\n\nWhether the behaviour whose result this is has ended.",
+    ),
+    without(
+        c"cancel",
+        cancel,
+        c"cancel($self, /)\n--\n\nCancels the behaviour whose result this is, unless it has started; says whether \
+          it did.\nThen its result is a concurrent.futures.CancelledError.",
+    ),
+    with_one(
+        c"add_done_callback",
+        add_done_callback,
+        c"add_done_callback($self, callback, /)\n--\n\nHas `callback(self)` called, on a thread of its own, when \
+          the behaviour whose result this is has\nended; at once if it has. Not inside of a behaviour.",
+    ),
+    without(
+        c"future",
+        future,
+        c"future($self, /)\n--\n\nA `concurrent.futures.Future` for what the body returns or raises. To cancel it \
+          cancels the\nbehaviour. Not inside of a behaviour.",
     ),
     without(
         c"__reduce__",
@@ -248,6 +272,59 @@ unsafe extern "C" fn result(
         let [timeout] = class::arguments("result", ["timeout"], 0, given, positional, names)?;
         let timeout = if timeout.is_null() { None } else { patience::timeout(timeout)? };
         this(object).result(timeout)
+    })
+}
+
+unsafe extern "C" fn done(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above; the result is a new reference.
+    entered(|| unsafe { Object::from_owned(ffi::PyBool_FromLong(this(object).is_done()?.into())) })
+}
+
+unsafe extern "C" fn cancel(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above; the result is a new reference.
+    entered(|| unsafe { Object::from_owned(ffi::PyBool_FromLong(this(object).cancel()?.into())) })
+}
+
+unsafe extern "C" fn add_done_callback(
+    object: *mut PyObject,
+    callback: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: as above; the argument is alive during the call.
+    entered(|| unsafe {
+        if ffi::PyCallable_Check(callback) == 0 {
+            return Err(error::type_error(format!(
+                "add_done_callback() wants a callable, not an object of type {}",
+                object::class_name(callback)
+            )));
+        }
+        let (cown, callback) = (Object::from_borrowed(object), Object::from_borrowed(callback));
+        this(object).is_done()?;
+        refuse_to_wait("add_done_callback()")?;
+        this(object).add_done_callback(&cown, &callback).map(|()| Object::none())
+    })
+}
+
+/// Nobody waits inside of a behaviour.
+fn refuse_to_wait(what: &str) -> error::Result<()> {
+    pool::refuse_inside_behaviour(what, "schedule over the result, @when(result)")
+}
+
+unsafe extern "C" fn future(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above.
+    entered(|| unsafe {
+        this(object).is_done()?;
+        refuse_to_wait("future()")?;
+        object::call("boc._awaiting", c"future", [&Object::from_borrowed(object)])
+    })
+}
+
+unsafe extern "C" fn awaited(object: *mut PyObject) -> *mut PyObject {
+    // SAFETY: as above.
+    entered(|| unsafe {
+        if !this(object).is_done()? {
+            refuse_to_wait("await")?;
+        }
+        object::call("boc._awaiting", c"awaited", [&Object::from_borrowed(object)])
     })
 }
 

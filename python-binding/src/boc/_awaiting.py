@@ -1,0 +1,100 @@
+"""Results as others wait for them: by ``await``, and as futures."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Generator
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
+
+from boc._boc import Cown
+
+_T = TypeVar("_T")
+
+
+def awaited(result: Cown[_T]) -> Generator[Any, None, _T]:
+    """What ``await`` uses."""
+    return _wait_for(result).__await__()
+
+
+async def _wait_for(result: Cown[_T]) -> _T:
+    if not result.done():
+        if _is_trio():
+            await _ended_in_trio(result)
+        else:
+            await _ended(result)
+    return result.result()
+
+
+async def _ended(result: Cown[Any]) -> None:
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def wake() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    def wake_soon(_: Cown[Any]) -> None:
+        # If the loop is closed by now, nobody waits for it; the result is where it was.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(wake)
+
+    result.add_done_callback(wake_soon)
+    await ended
+
+
+def _is_trio() -> bool:
+    # Whoever runs trio has it loaded, and with it this.
+    sniffio = sys.modules.get("sniffio")
+    if sniffio is None:
+        return False
+    try:
+        return bool(sniffio.current_async_library() == "trio")
+    except sniffio.AsyncLibraryNotFoundError:
+        return False
+
+
+async def _ended_in_trio(result: Cown[Any]) -> None:
+    trio: Any = sys.modules["trio"]
+    token, ended = trio.lowlevel.current_trio_token(), trio.Event()
+
+    def wake_soon(_: Cown[Any]) -> None:
+        with contextlib.suppress(trio.RunFinishedError):
+            token.run_sync_soon(ended.set)
+
+    result.add_done_callback(wake_soon)
+    await ended.wait()
+
+
+class ResultFuture(Future[_T]):
+    """The future of a result. It never says that it is running: whether a behaviour is, nobody knows exactly."""
+
+    def __init__(self, result: Cown[_T]) -> None:
+        super().__init__()
+        self._of = result
+
+    def cancel(self) -> bool:
+        """Cancel the behaviour, unless it has started; say whether it never runs."""
+        return super().cancel() if self._of.cancel() else self.cancelled()
+
+    def _end(self, result: Cown[_T]) -> None:
+        try:
+            value = result.result()
+        except CancelledError:
+            super().cancel()
+            self.set_running_or_notify_cancel()
+        except BaseException as exception:
+            self.set_exception(exception)
+        else:
+            self.set_result(value)
+
+
+def future(result: Cown[_T]) -> Future[_T]:
+    """A future that ends as the behaviour does."""
+    made = ResultFuture(result)
+    result.add_done_callback(made._end)
+    return made
+

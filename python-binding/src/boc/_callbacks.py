@@ -1,0 +1,55 @@
+"""The thread that calls what is to be called when behaviours have ended."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from boc._boc import close_callbacks, set_callbacks_served, take_callbacks
+
+_log = logging.getLogger("boc")
+
+
+class _State:
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.thread: threading.Thread | None = None
+
+
+_state = _State()
+
+
+def serve() -> None:
+    """Start the thread, if it is not there."""
+    with _state.lock:
+        if _state.thread is None:
+            thread = threading.Thread(target=_call_all, name="boc-callbacks", daemon=True)
+            thread.start()
+            _state.thread = thread
+            set_callbacks_served(True)
+
+
+def _call_all() -> None:
+    while (due := take_callbacks()) is not None:
+        for callback, result in due:
+            try:
+                callback(result)
+            except BaseException:
+                # Also what would end a thread, since others still wait for it.
+                _log.exception("a callback of %r has failed", result)
+        # Nothing is kept alive while this waits.
+        due = callback = result = None  # type: ignore[assignment]
+
+
+def close(timeout: float) -> None:
+    """Have those called whose behaviours have ended, and end the thread."""
+    with _state.lock:
+        thread = _state.thread
+    if thread is not None:
+        close_callbacks()
+        thread.join(timeout)
+
+
+def forget_after_fork() -> None:
+    """The thread is not there in a child."""
+    _state.__init__()  # type: ignore[misc]
