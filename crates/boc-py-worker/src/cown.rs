@@ -31,6 +31,7 @@ use std::{
 
 use crate::{
     contents::{Contents, Held, Outcome},
+    departure::Departure,
     error::{self, Raised, Result},
     failure::Failure,
     interpreter::{self, Interpreter},
@@ -249,11 +250,11 @@ impl Cown {
     }
 
     /// Sees to it that the value can go to another interpreter, before the cown itself does, or a behaviour
-    /// over it.
+    /// over it. What is to move moves with the departure.
     ///
     /// Does nothing if others refer to the cown: then it was seen to before, or an extension has it, and the
     /// value is packed when it is read.
-    pub(crate) fn make_ready_to_go(&self) -> Result<()> {
+    pub(crate) fn make_ready_to_go(&self, departure: &mut Departure) -> Result<()> {
         let Some(contents) = self.contents_if_sole_owner() else { return Ok(()) };
         // SAFETY: nobody else can come to hold the cown, since no Python code runs here.
         if !unsafe { (*contents).held.value.is_new_here() } {
@@ -267,7 +268,7 @@ impl Cown {
             return Ok(());
         }
         // SAFETY: the claim holds the cown.
-        unsafe { Value::leave(&raw mut (*contents).held.value) }
+        unsafe { departure.add_value(&raw mut (*contents).held.value, claim, || self.share()) }
     }
 
     fn value(&self) -> Result<Object> {

@@ -9,6 +9,7 @@ use crate::{
     behaviour::Body,
     contents::Contents,
     cown::{self, Cown},
+    departure::Departure,
     ending,
     errand::{Argument, Errand},
     error::{self, Raised, Result},
@@ -133,36 +134,45 @@ impl Request {
     pub(crate) fn schedule(&self, function: &Object) -> Result<Object> {
         signature::check(function, self.count)?;
         interpreter::here().release_given_up();
-        let mut errand = None;
         pool::with_target(|target, refusal| {
             if !target.by_value {
-                return self.schedule_on(target, refusal, || self.body(function), Body::run);
+                return self.schedule_on(target, refusal, |_| Ok(self.body(function)), Body::run);
             }
-            // Once, also if another thread has just stopped the pool.
-            if errand.is_none() {
-                match self.errand(function) {
-                    Ok(packed) => errand = Some(packed),
-                    Err(raised) => return Some(Err(raised)),
+            let mut departure = Departure::new();
+            let errand = match self.errand(function, &mut departure) {
+                Ok(errand) => errand,
+                Err(raised) => return Some(Err(raised)),
+            };
+            let mut left = None;
+            let go = |taken| {
+                // What is cancelled at once takes nothing along.
+                if taken {
+                    left = Some(departure.go()?);
                 }
-            }
-            self.schedule_on(target, refusal, || errand.clone().expect("it is packed"), Errand::run)
+                Ok(errand)
+            };
+            self.schedule_on(target, refusal, go, Errand::run)
         })??
         .into_object()
     }
 
-    /// `None` if the pool takes no more, and another one is to be tried.
+    /// `None` if the pool takes no more, and another one is to be tried. Else `work` makes what is to run, and is
+    /// told whether it will.
     fn schedule_on<W: Send + 'static>(
         &self,
         target: Target<'_>,
         refusal: Refusal,
-        work: impl FnOnce() -> W,
+        work: impl FnOnce(bool) -> Result<W>,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
         let begun = raw::begin(target.executor, self.cowns.len());
         if begun.is_none() && refusal == Refusal::IsTold {
             return None;
         }
-        let work = work();
+        let work = match work(begun.is_some()) {
+            Ok(work) => work,
+            Err(raised) => return Some(Err(raised)),
+        };
         let run = move |held: Held<'_>, result: &mut Contents| run(work, held, result);
         let cowns = self.cowns().map(Cown::access);
         // SAFETY: `self` refers to the cowns.
@@ -201,19 +211,29 @@ impl Request {
     }
 
     /// For any interpreter.
-    fn errand(&self, function: &Object) -> Result<Errand> {
-        self.cowns().try_for_each(Cown::make_ready_to_go)?;
-        Ok(Errand { function: Function::of(function)?, arguments: self.packed(function)? })
+    fn errand(&self, function: &Object, departure: &mut Departure) -> Result<Errand> {
+        // The cowns come last, since some of them are held from then on, and the rest can run the program's code.
+        let packed = Function::of(function, departure)?;
+        let arguments = self.packed(function, departure)?;
+        self.cowns().try_for_each(|cown| cown.make_ready_to_go(departure))?;
+        Ok(Errand { function: packed, arguments })
     }
 
     /// The arguments for any interpreter.
-    fn packed(&self, function: &Object) -> Result<Option<Box<[Argument]>>> {
+    fn packed(
+        &self,
+        function: &Object,
+        departure: &mut Departure,
+    ) -> Result<Option<Box<[Argument]>>> {
         let Some(arguments) = &self.arguments else { return Ok(None) };
         let packed = arguments.iter().enumerate().map(|(index, given)| match given {
             Given::Cown(place) => Ok(Argument::Cown(*place)),
             Given::Cowns(_, places) => Ok(Argument::Cowns(places.clone())),
-            Given::Value(object) => Parcel::pack(object)
-                .or_else(|raised| Parcel::pack_as(&parameter(function, index, raised), object))
+            Given::Value(object) => Parcel::pack_for(departure, "value", object)
+                .or_else(|raised| {
+                    let name = parameter(function, index, raised);
+                    Parcel::pack_for(departure, &name, object)
+                })
                 .map(Argument::Value),
         });
         packed.collect::<Result<_>>().map(Some)

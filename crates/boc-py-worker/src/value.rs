@@ -172,21 +172,6 @@ impl Value {
         }
     }
 
-    /// Packs an object of this thread's interpreter, which stays there no more. Says why not.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Value::read`].
-    pub(crate) unsafe fn leave(place: *mut Self) -> Result<()> {
-        // SAFETY: passed on to the caller. What was there can run code when it ends, so that comes last.
-        unsafe {
-            let object = Self::read(place)?;
-            let parcel = Parcel::pack(&object)?;
-            drop(mem::replace(&mut *place, Self::Parcel(parcel)));
-        }
-        Ok(())
-    }
-
     /// Packs an object of the main interpreter, on a thread that is attached there, and sees to it that an
     /// object of a worker that was just set can be packed. Says why not.
     ///
