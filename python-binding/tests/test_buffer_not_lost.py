@@ -373,3 +373,25 @@ def test_threads_that_send_one_buffer(gate: Gate) -> None:
         (result,) = results
         assert result.result() == [CONTENT, b"\x01", CONTENT]
     quiesce()
+
+
+def test_a_value_that_loses_parts_while_it_is_packed() -> None:
+    value: list[Any] = []
+
+    class Thief:
+        def __reduce__(self) -> Any:
+            value.clear()
+            # What is freed is used for something else.
+            for _ in range(100):
+                Buffer(8)
+            return int, ()
+
+    value.extend((Cown(Thief()), Buffer(CONTENT), Cown(3)))
+    came = Parcel(value).open()
+    assert value == [] and len(came) == 3 and bytes(came[1]) == CONTENT
+
+
+def test_a_value_that_is_full_of_buffers() -> None:
+    buffers = [Buffer(1) for _ in range(20_000)]
+    came = whencall(lambda first, second: (len(first), len(second)), [], [buffers, buffers[::-1]])
+    assert came.result() == (20_000, 20_000)

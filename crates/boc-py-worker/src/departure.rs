@@ -26,13 +26,20 @@ use crate::{
 };
 
 /// What is going to move.
+///
+/// Most of what is sent has nothing in it that moves; so that costs next to nothing.
 pub(crate) struct Departure {
+    noted: Option<Box<Noted>>,
+    /// Whose parts are being packed: the place of a cown's value, or null for what goes beside the cowns.
+    owner: *const Value,
+}
+
+#[derive(Default)]
+struct Noted {
     buffers: Vec<Waiting>,
     /// The places of the `Buffer`s in that.
     places: Memo,
     values: Vec<Leaving>,
-    /// Whose parts are being packed: the place of a cown's value, or null for what goes beside the cowns.
-    owner: *const Value,
 }
 
 /// A `Buffer` that is to move.
@@ -60,9 +67,9 @@ pub(crate) struct Mark {
 
 impl Departure {
     /// Nothing so far.
+    #[inline]
     pub(crate) fn new() -> Self {
-        let (buffers, values) = (Vec::new(), Vec::new());
-        Self { buffers, places: Memo::default(), values, owner: ptr::null() }
+        Self { noted: None, owner: ptr::null() }
     }
 
     /// Notes a `Buffer`, and says where its memory is going to be.
@@ -71,8 +78,9 @@ impl Departure {
     ///
     /// The thread is attached. The object is a `Buffer` and alive.
     pub(crate) unsafe fn add_buffer(&mut self, buffer: *mut PyObject) -> Result<Arc<Passage>> {
-        if let Some(&place) = self.places.get(&buffer) {
-            let known = &self.buffers[place];
+        let noted = self.noted.get_or_insert_default();
+        if let Some(&place) = noted.places.get(&buffer) {
+            let known = &noted.buffers[place];
             if known.owner != self.owner {
                 return Err(value_error(
                     "a Buffer can be at one place only: this one is in the value of a cown, and \
@@ -89,9 +97,9 @@ impl Departure {
             Object::from_borrowed(buffer)
         };
         let passage = Arc::new(Passage::awaiting());
-        self.places.insert(buffer.as_ptr(), self.buffers.len());
+        noted.places.insert(buffer.as_ptr(), noted.buffers.len());
         let waiting = Waiting { buffer, passage: Arc::clone(&passage), owner: self.owner };
-        self.buffers.push(waiting);
+        noted.buffers.push(waiting);
         Ok(passage)
     }
 
@@ -118,22 +126,27 @@ impl Departure {
             // SAFETY: passed on to the caller. What was there can run code when it ends, so that comes last.
             drop(unsafe { mem::replace(&mut *place, Value::Parcel(parcel)) });
         } else {
-            self.values.push(Leaving { parcel, place, claim, cown: cown() });
+            let noted = self.noted.get_or_insert_default();
+            noted.values.push(Leaving { parcel, place, claim, cown: cown() });
         }
         Ok(())
     }
 
     /// How much is noted so far.
     pub(crate) fn mark(&self) -> Mark {
-        Mark { buffers: self.buffers.len(), values: self.values.len() }
+        self.noted.as_deref().map_or(Mark { buffers: 0, values: 0 }, |noted| Mark {
+            buffers: noted.buffers.len(),
+            values: noted.values.len(),
+        })
     }
 
     /// Forgets what was noted since, for a parcel that has not come about.
     pub(crate) fn forget_since(&mut self, mark: Mark) {
-        for waiting in self.buffers.drain(mark.buffers..) {
-            self.places.remove(&waiting.buffer.as_ptr());
+        let Some(noted) = &mut self.noted else { return };
+        for waiting in noted.buffers.drain(mark.buffers..) {
+            noted.places.remove(&waiting.buffer.as_ptr());
         }
-        self.values.truncate(mark.values);
+        noted.values.truncate(mark.values);
     }
 
     /// Moves everything, or raises and moves nothing. Gives what is left behind, which can run code when it ends.
@@ -141,7 +154,16 @@ impl Departure {
     /// # Errors
     ///
     /// If somebody has looked at a `Buffer`, or sent it, since it was noted.
-    pub(crate) fn go(self) -> Result<impl Sized> {
+    #[inline]
+    pub(crate) fn go(self) -> Result<Option<impl Sized>> {
+        self.noted.map(|noted| noted.go()).transpose()
+    }
+}
+
+impl Noted {
+    /// See [`Departure::go`].
+    #[cold]
+    fn go(self) -> Result<Box<impl Sized>> {
         let Self { buffers, values, .. } = self;
         // SAFETY: they are `Buffer`s of this thread's interpreter, and alive until after `finish`.
         let start = |waiting: &Waiting| unsafe { Moving::start(waiting.buffer.as_ptr()) };
@@ -150,7 +172,7 @@ impl Departure {
             moving.finish(&waiting.passage);
         }
         let left: Vec<_> = values.into_iter().map(Leaving::go).collect();
-        Ok((left, buffers))
+        Ok(Box::new((left, buffers)))
     }
 }
 

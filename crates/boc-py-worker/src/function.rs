@@ -36,7 +36,7 @@ pub struct Function(Kind);
 
 enum Kind {
     /// A function of Python, by its template and what it has of its own, if it has.
-    Plain(Arc<Definition>, Option<Own>),
+    Plain(Arc<Definition>, Option<Box<Own>>),
     /// Anything else.
     Whole(Parcel),
 }
@@ -95,7 +95,7 @@ impl Function {
                 let pack = |values| packed(&values, callable, role, 0, departure);
                 values.map(pack).transpose()
             };
-            Some(Own {
+            Some(Box::new(Own {
                 variables: pack(variables, c"global")?,
                 defaults: pack(defaults, c"default")?,
                 keyword_defaults: pack(keyword_defaults, c"default")?,
@@ -103,7 +103,7 @@ impl Function {
                     || Ok(Box::default()),
                     |cells| packed_cells(callable, &cells, departure),
                 )?,
-            })
+            }))
         };
         Ok(Self(Kind::Plain(template, own)))
     }

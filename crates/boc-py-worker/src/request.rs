@@ -136,43 +136,39 @@ impl Request {
         interpreter::here().release_given_up();
         pool::with_target(|target, refusal| {
             if !target.by_value {
-                return self.schedule_on(target, refusal, |_| Ok(self.body(function)), Body::run);
+                let work = || self.body(function);
+                return self.schedule_on(target, refusal, Departure::new(), work, Body::run);
             }
             let mut departure = Departure::new();
             let errand = match self.errand(function, &mut departure) {
                 Ok(errand) => errand,
                 Err(raised) => return Some(Err(raised)),
             };
-            let mut left = None;
-            let go = |taken| {
-                // What is cancelled at once takes nothing along.
-                if taken {
-                    left = Some(departure.go()?);
-                }
-                Ok(errand)
-            };
-            self.schedule_on(target, refusal, go, Errand::run)
+            self.schedule_on(target, refusal, departure, || errand, Errand::run)
         })??
         .into_object()
     }
 
-    /// `None` if the pool takes no more, and another one is to be tried. Else `work` makes what is to run, and is
-    /// told whether it will.
+    /// `None` if the pool takes no more, and another one is to be tried.
     fn schedule_on<W: Send + 'static>(
         &self,
         target: Target<'_>,
         refusal: Refusal,
-        work: impl FnOnce(bool) -> Result<W>,
+        departure: Departure,
+        work: impl FnOnce() -> W,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
         let begun = raw::begin(target.executor, self.cowns.len());
         if begun.is_none() && refusal == Refusal::IsTold {
             return None;
         }
-        let work = match work(begun.is_some()) {
-            Ok(work) => work,
+        // What is cancelled at once takes nothing along.
+        let left = begun.is_some().then(|| departure.go()).transpose();
+        let _left = match left {
+            Ok(left) => left,
             Err(raised) => return Some(Err(raised)),
         };
+        let work = work();
         let run = move |held: Held<'_>, result: &mut Contents| run(work, held, result);
         let cowns = self.cowns().map(Cown::access);
         // SAFETY: `self` refers to the cowns.

@@ -2,6 +2,7 @@
 
 use boc_core::raw::AnyCown;
 use pyo3_ffi::{self as ffi, PyObject};
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 use crate::{
@@ -36,9 +37,13 @@ impl Thing {
         departure: &mut Departure,
     ) -> Result<Box<[Self]>> {
         let mark = departure.mark();
+        // What packs the value of a cown can run the program's code, which can take the others out of the value.
         // SAFETY: passed on to the caller.
-        let of = |&object| unsafe { Self::of(object, departure) };
-        let things: Result<_> = objects.iter().map(of).collect();
+        let kept: SmallVec<[Object; 4]> =
+            objects.iter().map(|&object| unsafe { Object::from_borrowed(object) }).collect();
+        // SAFETY: as above; they stay alive.
+        let of = |object: &Object| unsafe { Self::of(object.as_ptr(), departure) };
+        let things: Result<_> = kept.iter().map(of).collect();
         if things.is_err() {
             departure.forget_since(mark);
         }

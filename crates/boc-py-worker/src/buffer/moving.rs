@@ -31,6 +31,7 @@ impl Moving {
         let (lease, buffer) = unsafe { (lease(object)?, content(object)) };
         let held = lease.held();
         if held.usage == Use::Read {
+            // SAFETY: passed on to the caller.
             let copy = held.block.copy().ok_or_else(|| unsafe { source::no_memory() })?;
             return Ok(Some(Arc::new(Passage::resting(Arc::new(copy)))));
         }
