@@ -11,7 +11,7 @@ import pytest
 import boc
 from boc import Buffer, Cown, quiesce, when, whencall
 from boc._boc import Parcel
-from crossing import Gate, works
+from crossing import Gate, Meeting, works
 
 CONTENT = b"what must not be lost"
 
@@ -350,7 +350,7 @@ def test_cowns_of_a_parcel_that_is_not_made() -> None:
 
 
 @pytest.mark.by_value
-def test_threads_that_send_one_buffer(gate: Gate) -> None:
+def test_threads_that_send_one_buffer() -> None:
     boc.start(1)
     for _ in range(50):
         buffer, own = Buffer(CONTENT), [Buffer(CONTENT), Buffer(CONTENT)]
@@ -395,3 +395,44 @@ def test_a_value_that_is_full_of_buffers() -> None:
     buffers = [Buffer(1) for _ in range(20_000)]
     came = whencall(lambda first, second: (len(first), len(second)), [], [buffers, buffers[::-1]])
     assert came.result() == (20_000, 20_000)
+
+
+class Kept:
+    """What a worker keeps from one behaviour to the next."""
+
+    view: memoryview
+
+
+@pytest.mark.by_value
+def test_what_a_body_leaves_in_view_stays_in_its_cown(gate: Gate) -> None:
+    boc.start(2)
+    cown, meeting = Cown(None), Meeting(2)
+
+    @when(cown)
+    def body(cown: Cown[Any]) -> None:
+        cown.value = Buffer(CONTENT)
+        Kept.view = memoryview(cown.value)
+
+    with pytest.raises(BufferError, match="memoryview"):
+        body.result()
+    assert not cown.exception
+
+    def wait_where_it_is() -> None:
+        meeting.wait()
+        if hasattr(Kept, "view"):
+            gate.wait(60)
+            Kept.view.release()
+            del Kept.view
+
+    waiting = [when()(wait_where_it_is) for _ in range(2)]
+    # The other worker can hold the cown, but not use the value.
+    when(cown)(lambda cown: None).result()
+    with pytest.raises(TypeError, match="memoryview"):
+        when(cown)(lambda cown: cown.value).result()
+    gate.set()
+    for result in waiting:
+        result.result()
+    assert when(cown)(lambda cown: bytes(cown.value)).result() == CONTENT
+    with cown as value:
+        assert bytes(value) == CONTENT
+        del value

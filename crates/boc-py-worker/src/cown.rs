@@ -496,7 +496,7 @@ impl Drop for Depth {
 }
 
 /// Lets go of what a behaviour has held that goes by value. What cannot go to other interpreters is replaced by the
-/// exception that says so.
+/// exception that says so; but a `Buffer` that somebody looks at can go later, so that one stays.
 ///
 /// # Safety
 ///
@@ -505,6 +505,9 @@ pub(crate) unsafe fn settle(held: *mut Held) -> Result<()> {
     // SAFETY: passed on to the caller.
     unsafe {
         Value::settle(&raw mut (*held).value).map_err(|raised| {
+            if raised.is(ffi::PyExc_BufferError) {
+                return raised;
+            }
             let exception = raised.take();
             let failure = Failure::of(Raised::restore(exception.clone())).seen();
             (*held).exception = true;

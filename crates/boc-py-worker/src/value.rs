@@ -167,7 +167,7 @@ impl Value {
     pub(crate) fn is_new_here(&self) -> bool {
         match self {
             Self::Object(_) => interpreter::here().is_main(),
-            Self::Resident(resident) => resident.is_fresh(),
+            Self::Resident(resident) => resident.is_fresh_here(),
             Self::Parcel(_) | Self::Failure(_) => false,
         }
     }
