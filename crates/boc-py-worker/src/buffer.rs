@@ -3,10 +3,10 @@
 //! - [`block`]: the memory;
 //! - [`class`]: the class `Buffer`, an object of which has a block while no parcel has it;
 //! - [`source`]: from the arguments of `Buffer` to a block;
-//! - [`moving`]: from a `Buffer` into a parcel;
+//! - [`moving`]: from a `Buffer` into a passage;
 //! - [`passage`]: a block inside of a parcel.
 //!
-//! Whoever can write to a block is alone: packing a `Buffer` takes the block out of it, opening the parcel
+//! Whoever can write to a block is alone: sending a `Buffer` takes the block out of it, opening the parcel
 //! puts it into a new `Buffer`. A parcel that is opened to be read has its block in several `Buffer`s,
 //! which are all read-only.
 
@@ -16,7 +16,7 @@ mod moving;
 mod passage;
 mod source;
 
-pub(crate) use self::moving::{Moving, Sent};
+pub(crate) use self::moving::Moving;
 pub use self::{
     class::{make_class, object, object_to_read},
     passage::Passage,

@@ -32,6 +32,7 @@ use std::{
 use crate::{
     callbacks::{self, Due},
     contents::{Contents, Held, Outcome},
+    departure::Departure,
     error::{self, Raised, Result},
     failure::{self, Failure},
     interpreter::{self, Interpreter},
@@ -251,11 +252,11 @@ impl Cown {
     }
 
     /// Sees to it that the value can go to another interpreter, before the cown itself does, or a behaviour
-    /// over it.
+    /// over it. What is to move moves with the departure.
     ///
     /// Does nothing if others refer to the cown: then it was seen to before, or an extension has it, and the
     /// value is packed when it is read.
-    pub(crate) fn make_ready_to_go(&self) -> Result<()> {
+    pub(crate) fn make_ready_to_go(&self, departure: &mut Departure) -> Result<()> {
         let Some(contents) = self.contents_if_sole_owner() else { return Ok(()) };
         // SAFETY: nobody else can come to hold the cown, since no Python code runs here.
         if !unsafe { (*contents).held.value.is_new_here() } {
@@ -269,7 +270,7 @@ impl Cown {
             return Ok(());
         }
         // SAFETY: the claim holds the cown.
-        unsafe { Value::leave(&raw mut (*contents).held.value) }
+        unsafe { departure.add_value(&raw mut (*contents).held.value, claim, || self.share()) }
     }
 
     fn value(&self) -> Result<Object> {
@@ -517,7 +518,7 @@ impl Drop for Depth {
 }
 
 /// Lets go of what a behaviour has held that goes by value. What cannot go to other interpreters is replaced by the
-/// exception that says so.
+/// exception that says so; but a `Buffer` that somebody looks at can go later, so that one stays.
 ///
 /// # Safety
 ///
@@ -526,6 +527,9 @@ pub(crate) unsafe fn settle(held: *mut Held) -> Result<()> {
     // SAFETY: passed on to the caller.
     unsafe {
         Value::settle(&raw mut (*held).value).map_err(|raised| {
+            if raised.is(ffi::PyExc_BufferError) {
+                return raised;
+            }
             let exception = raised.take();
             let failure = Failure::of(Raised::restore(exception.clone())).seen();
             (*held).exception = true;

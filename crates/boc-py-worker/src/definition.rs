@@ -14,6 +14,7 @@ use std::{
 
 use crate::{
     class::{self, NO_PROPERTY, NO_SLOT, Table, entered, property, slot},
+    departure::Departure,
     error::{Raised, Result, type_error},
     interpreter::{self, Interpreter},
     object::Object,
@@ -130,7 +131,9 @@ unsafe fn made(
         }
         let things: Vec<_> =
             (0..ffi::PyList_Size(things)).map(|index| ffi::PyList_GetItem(things, index)).collect();
-        let things = Thing::all(&things)?;
+        let mut departure = Departure::new();
+        let things = Thing::all(&things, &mut departure)?;
+        let _left = departure.go()?;
         let data = slice::from_raw_parts(bytes.cast::<u8>(), length as usize);
         class::instance(class, Definition::new(data, things))
     }

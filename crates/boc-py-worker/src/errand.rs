@@ -17,7 +17,6 @@ use crate::{
 };
 
 /// An argument of a behaviour.
-#[derive(Clone)]
 pub(crate) enum Argument {
     /// The cown at this place of the request.
     Cown(usize),
@@ -27,7 +26,6 @@ pub(crate) enum Argument {
     Value(Parcel),
 }
 
-#[derive(Clone)]
 /// A function and its arguments.
 pub(crate) struct Errand {
     pub(crate) function: Function,

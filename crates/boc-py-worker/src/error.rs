@@ -33,6 +33,16 @@ impl Raised {
         Self(())
     }
 
+    /// Whether it is of this class of exceptions.
+    ///
+    /// # Safety
+    ///
+    /// `class` is such a class, of this thread's interpreter.
+    pub unsafe fn is(&self, class: *mut PyObject) -> bool {
+        // SAFETY: an exception is set, so the thread is attached; the rest is passed on to the caller.
+        unsafe { ffi::PyErr_ExceptionMatches(class) != 0 }
+    }
+
     /// The exception, which is not set any more.
     pub fn take(self) -> Object {
         // SAFETY: an exception is set, so the thread is attached; what is returned is a new reference.

@@ -11,6 +11,7 @@ use pyo3_ffi::{self as ffi, PyObject};
 use std::{
     cell::RefCell,
     collections::HashMap,
+    ffi::CStr,
     hash::{BuildHasherDefault, Hasher},
     mem, ptr,
     rc::Rc,
@@ -19,6 +20,7 @@ use std::{
 
 use crate::{
     definition::{self, Definition},
+    departure::Departure,
     error::{Raised, Result, runtime_error},
     interpreter,
     object::{self, Object},
@@ -30,13 +32,11 @@ use guards::Guard;
 const SHIPPING: &str = "boc._shipping";
 
 /// A callable that belongs to no interpreter.
-#[derive(Clone)]
 pub struct Function(Kind);
 
-#[derive(Clone)]
 enum Kind {
     /// A function of Python, by its template and what it has of its own, if it has.
-    Plain(Arc<Definition>, Option<Arc<Own>>),
+    Plain(Arc<Definition>, Option<Box<Own>>),
     /// Anything else.
     Whole(Parcel),
 }
@@ -61,13 +61,13 @@ enum Cell {
 }
 
 impl Function {
-    /// Packs a callable of this thread's interpreter.
+    /// Packs a callable of this thread's interpreter. What is to move moves with the departure.
     ///
     /// Raises a `TypeError` if it refers to something that cannot be sent, which says what.
-    pub fn of(callable: &Object) -> Result<Self> {
+    pub(crate) fn of(callable: &Object, departure: &mut Departure) -> Result<Self> {
         // SAFETY: the object is alive, and the thread attached.
         if unsafe { !is_plain(callable.as_ptr()) } {
-            return Self::whole(callable);
+            return Self::whole(callable, departure);
         }
         // SAFETY: it is a function; what is borrowed of it are null or objects that it keeps alive, and
         // references are taken before anything else runs.
@@ -82,7 +82,7 @@ impl Function {
             )
         };
         let Some((template, variables)) = template(callable, &code, &globals)? else {
-            return Self::whole(callable);
+            return Self::whole(callable, departure);
         };
         let own = if variables.is_none()
             && defaults.is_none()
@@ -91,27 +91,26 @@ impl Function {
         {
             None
         } else {
-            let pack = |values: Option<Object>, role| {
-                let pack =
-                    |values| Parcel::pack(&values).or_else(|error| blame(error, callable, role, 0));
+            let mut pack = |values: Option<Object>, role| {
+                let pack = |values| packed(&values, callable, role, 0, departure);
                 values.map(pack).transpose()
             };
-            Some(Arc::new(Own {
+            Some(Box::new(Own {
                 variables: pack(variables, c"global")?,
                 defaults: pack(defaults, c"default")?,
                 keyword_defaults: pack(keyword_defaults, c"default")?,
-                cells: closure
-                    .map_or_else(|| Ok(Box::default()), |cells| packed(callable, &cells))?,
+                cells: closure.map_or_else(
+                    || Ok(Box::default()),
+                    |cells| packed_cells(callable, &cells, departure),
+                )?,
             }))
         };
         Ok(Self(Kind::Plain(template, own)))
     }
 
     /// As a value like others.
-    fn whole(callable: &Object) -> Result<Self> {
-        let whole = Parcel::pack(callable);
-        let whole = whole.or_else(|error| blame(error, callable, c"whole", 0))?;
-        Ok(Self(Kind::Whole(whole)))
+    fn whole(callable: &Object, departure: &mut Departure) -> Result<Self> {
+        Ok(Self(Kind::Whole(packed(callable, callable, c"whole", 0, departure)?)))
     }
 
     /// The callable as an object of this thread's interpreter.
@@ -162,11 +161,27 @@ unsafe fn borrowed(object: *mut PyObject) -> Option<Object> {
     (!object.is_null()).then(|| unsafe { Object::from_borrowed(object) })
 }
 
+/// A part of a callable, which is what `boc._shipping.explain` knows by this role and index.
+fn packed(
+    part: &Object,
+    callable: &Object,
+    role: &CStr,
+    index: usize,
+    departure: &mut Departure,
+) -> Result<Parcel> {
+    let packed = Parcel::pack_for(departure, "value", part);
+    packed.or_else(|error| blame(error, callable, role, index))
+}
+
 /// What is in the cells of a function's closure.
-fn packed(function: &Object, cells: &Object) -> Result<Box<[Cell]>> {
+fn packed_cells(
+    function: &Object,
+    cells: &Object,
+    departure: &mut Departure,
+) -> Result<Box<[Cell]>> {
     // SAFETY: a closure is a tuple of cells, and keeps them alive; a tuple does not change.
     let count = unsafe { ffi::PyTuple_Size(cells.as_ptr()) };
-    let pack = |index| {
+    let pack = |index: ffi::Py_ssize_t| {
         // SAFETY: as above. What a cell holds comes as a new reference, or null if there is nothing.
         let contents = unsafe {
             let contents = ffi::PyCell_Get(ffi::PyTuple_GetItem(cells.as_ptr(), index));
@@ -178,8 +193,7 @@ fn packed(function: &Object, cells: &Object) -> Result<Box<[Cell]>> {
         if ptr::eq(contents.as_ptr(), function.as_ptr()) {
             return Ok(Cell::Function);
         }
-        let packed = Parcel::pack(&contents);
-        packed.or_else(|error| blame(error, function, c"closure", index as usize)).map(Cell::Value)
+        packed(&contents, function, c"closure", index as usize, departure).map(Cell::Value)
     };
     (0..count).map(pack).collect()
 }
@@ -188,7 +202,7 @@ fn packed(function: &Object, cells: &Object) -> Result<Box<[Cell]>> {
 ///
 /// What is no `Exception`, as `KeyboardInterrupt`, stays what it is.
 #[cold]
-fn blame<T>(error: Raised, callable: &Object, role: &std::ffi::CStr, index: usize) -> Result<T> {
+fn blame<T>(error: Raised, callable: &Object, role: &CStr, index: usize) -> Result<T> {
     let error = error.take();
     // SAFETY: attached; the class lives as long as the interpreter.
     let ordinary =

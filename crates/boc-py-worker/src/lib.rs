@@ -16,6 +16,7 @@
 //!
 //! Values:
 //! - [`parcel`], [`thing`], [`buffer`]: values that can go to any interpreter, and what goes by reference;
+//! - [`departure`]: what moves when they go;
 //! - [`function`], [`definition`]: functions and classes that can;
 //! - [`failure`]: exceptions that can;
 //! - [`value`], [`resident`]: the value of a cown, wherever it is.
@@ -55,6 +56,7 @@ pub mod when;
 pub mod worker;
 
 mod behaviour;
+mod departure;
 mod errand;
 pub mod failure;
 mod request;

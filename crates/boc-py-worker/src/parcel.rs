@@ -18,11 +18,12 @@ use smallvec::SmallVec;
 use std::{cell::Cell, sync::Arc};
 
 pub use self::class::make_class;
+pub(crate) use self::memo::Memo;
 use self::{
     decode::Decoder,
     encode::{Encoder, Stop},
 };
-use crate::{error::Result, object::Object, thing::Thing};
+use crate::{departure::Departure, error::Result, object::Object, thing::Thing};
 
 /// A value that belongs to no interpreter.
 #[derive(Clone)]
@@ -67,18 +68,25 @@ thread_local! {
 impl Parcel {
     /// Packs an object of this thread's interpreter.
     ///
-    /// A `Buffer` in it is empty after that, unless it is read-only. If an exception is raised, none is.
+    /// A `Buffer` in it is empty after that, unless it is read-only. If an exception is raised, none is, nor has
+    /// the value of any cown in it gone anywhere.
     ///
     /// # Errors
     ///
     /// `TypeError` if a part of the value cannot leave its interpreter, `BufferError` if a view of a
     /// `Buffer` exists, `ValueError` if a `Buffer` has moved before.
     pub fn pack(object: &Object) -> Result<Self> {
-        Self::pack_as("value", object)
+        if let Some(scalar) = Self::scalar(object) {
+            return Ok(scalar);
+        }
+        let mut departure = Departure::new();
+        let parcel = Self::pack_for(&mut departure, "value", object)?;
+        let _left = departure.go()?;
+        Ok(parcel)
     }
 
-    /// As [`Self::pack`]; the message of a `TypeError` says this name.
-    pub fn pack_as(name: &str, object: &Object) -> Result<Self> {
+    /// As [`Self::pack`], but what is to move moves with the departure. The message of a `TypeError` says this name.
+    pub(crate) fn pack_for(departure: &mut Departure, name: &str, object: &Object) -> Result<Self> {
         if let Some(scalar) = Self::scalar(object) {
             return Ok(scalar);
         }
@@ -87,7 +95,7 @@ impl Parcel {
         match unsafe { encoder.value(object.as_ptr(), 0) } {
             Ok(()) => {
                 // SAFETY: these live as long as the object and the encoder.
-                let things = unsafe { Thing::all(encoder.things())? };
+                let things = unsafe { Thing::all(encoder.things(), departure)? };
                 let mut scratch = encoder.into_bytes();
                 let bytes = if scratch.len() <= SCRATCH {
                     let bytes = SmallVec::from_slice(&scratch);
@@ -105,7 +113,7 @@ impl Parcel {
             Err(Stop::Raised(raised)) => Err(raised),
             Err(Stop::Foreign) => {
                 drop(encoder);
-                let (bytes, things) = pickled::pack(name, object)?;
+                let (bytes, things) = pickled::pack(departure, name, object)?;
                 Ok(Self::packed(Form::Pickle, bytes, things))
             }
         }

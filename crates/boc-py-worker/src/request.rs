@@ -9,6 +9,7 @@ use crate::{
     behaviour::Body,
     contents::Contents,
     cown::{self, Cown},
+    departure::Departure,
     ending,
     errand::{Argument, Errand},
     error::{self, Raised, Result},
@@ -133,19 +134,17 @@ impl Request {
     pub(crate) fn schedule(&self, function: &Object) -> Result<Object> {
         signature::check(function, self.count)?;
         interpreter::here().release_given_up();
-        let mut errand = None;
         pool::with_target(|target, refusal| {
             if !target.by_value {
-                return self.schedule_on(target, refusal, || self.body(function), Body::run);
+                let work = || self.body(function);
+                return self.schedule_on(target, refusal, Departure::new(), work, Body::run);
             }
-            // Once, also if another thread has just stopped the pool.
-            if errand.is_none() {
-                match self.errand(function) {
-                    Ok(packed) => errand = Some(packed),
-                    Err(raised) => return Some(Err(raised)),
-                }
-            }
-            self.schedule_on(target, refusal, || errand.clone().expect("it is packed"), Errand::run)
+            let mut departure = Departure::new();
+            let errand = match self.errand(function, &mut departure) {
+                Ok(errand) => errand,
+                Err(raised) => return Some(Err(raised)),
+            };
+            self.schedule_on(target, refusal, departure, || errand, Errand::run)
         })??
         .into_object()
     }
@@ -155,6 +154,7 @@ impl Request {
         &self,
         target: Target<'_>,
         refusal: Refusal,
+        departure: Departure,
         work: impl FnOnce() -> W,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
@@ -162,6 +162,12 @@ impl Request {
         if begun.is_none() && refusal == Refusal::IsTold {
             return None;
         }
+        // What is cancelled at once takes nothing along.
+        let left = begun.is_some().then(|| departure.go()).transpose();
+        let _left = match left {
+            Ok(left) => left,
+            Err(raised) => return Some(Err(raised)),
+        };
         let work = work();
         let run = move |held: Held<'_>, result: &mut Contents| run(work, held, result);
         let cowns = self.cowns().map(Cown::access);
@@ -201,19 +207,29 @@ impl Request {
     }
 
     /// For any interpreter.
-    fn errand(&self, function: &Object) -> Result<Errand> {
-        self.cowns().try_for_each(Cown::make_ready_to_go)?;
-        Ok(Errand { function: Function::of(function)?, arguments: self.packed(function)? })
+    fn errand(&self, function: &Object, departure: &mut Departure) -> Result<Errand> {
+        // The cowns come last, since some of them are held from then on, and the rest can run the program's code.
+        let packed = Function::of(function, departure)?;
+        let arguments = self.packed(function, departure)?;
+        self.cowns().try_for_each(|cown| cown.make_ready_to_go(departure))?;
+        Ok(Errand { function: packed, arguments })
     }
 
     /// The arguments for any interpreter.
-    fn packed(&self, function: &Object) -> Result<Option<Box<[Argument]>>> {
+    fn packed(
+        &self,
+        function: &Object,
+        departure: &mut Departure,
+    ) -> Result<Option<Box<[Argument]>>> {
         let Some(arguments) = &self.arguments else { return Ok(None) };
         let packed = arguments.iter().enumerate().map(|(index, given)| match given {
             Given::Cown(place) => Ok(Argument::Cown(*place)),
             Given::Cowns(_, places) => Ok(Argument::Cowns(places.clone())),
-            Given::Value(object) => Parcel::pack(object)
-                .or_else(|raised| Parcel::pack_as(&parameter(function, index, raised), object))
+            Given::Value(object) => Parcel::pack_for(departure, "value", object)
+                .or_else(|raised| {
+                    let name = parameter(function, index, raised);
+                    Parcel::pack_for(departure, &name, object)
+                })
                 .map(Argument::Value),
         });
         packed.collect::<Result<_>>().map(Some)

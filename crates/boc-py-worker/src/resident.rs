@@ -68,7 +68,7 @@ impl Resident {
 
     /// The object, if this thread is attached to its home. It may be changed from now on.
     pub(crate) fn object(&self) -> Option<Object> {
-        if !std::ptr::eq(interpreter::here(), self.home) {
+        if !self.is_here() {
             return None;
         }
         let mut state = self.state();
@@ -80,14 +80,23 @@ impl Resident {
         Some(object)
     }
 
-    /// Whether a behaviour has put the object here, which has not been packed since.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.state().fresh
+    /// Whether this thread is attached to its home.
+    fn is_here(&self) -> bool {
+        std::ptr::eq(interpreter::here(), self.home)
     }
 
-    /// Finds out whether what a behaviour has put here can be packed, and packs what is going to move. On a
-    /// thread that is attached to its home. Gives the parcel if the object is not to be used any more.
+    /// Whether a behaviour has put the object into this thread's interpreter, and it has not been packed since.
+    pub(crate) fn is_fresh_here(&self) -> bool {
+        self.is_here() && self.state().fresh
+    }
+
+    /// Finds out whether what a behaviour has put here can be packed, and packs what is going to move. Gives the
+    /// parcel if the object is not to be used any more. Elsewhere than at its home this does nothing: what could
+    /// not be packed there has stayed.
     pub(crate) fn check(&self) -> Result<Option<Parcel>> {
+        if !self.is_here() {
+            return Ok(None);
+        }
         let mut state = self.state();
         let is_moving = state.restless > 0 && state.parcel.is_none();
         if !(state.fresh || is_moving) {

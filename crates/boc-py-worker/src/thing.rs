@@ -6,9 +6,10 @@ use smallvec::SmallVec;
 use std::sync::Arc;
 
 use crate::{
-    buffer::{self, Moving, Passage, Sent},
+    buffer::{self, Passage},
     cown,
     definition::{self, Definition},
+    departure::Departure,
     error::{Result, system_error},
     interpreter::here,
     object::Object,
@@ -25,32 +26,50 @@ pub enum Thing {
     Definition(Arc<Definition>),
 }
 
-/// A thing, which is still where it was if it can be at one place only.
-enum Leaving {
-    Stays(Thing),
-    Moves(Moving),
-}
-
 impl Thing {
-    /// What these objects stand for. All of the `Buffer`s among them are empty after that, or if an
-    /// exception is raised none of them.
+    /// What these objects stand for. What moves, moves with the departure.
     ///
     /// # Safety
     ///
-    /// The thread is attached and the objects are alive. No `Buffer` is there twice.
-    pub unsafe fn all(objects: &[*mut PyObject]) -> Result<Box<[Self]>> {
-        let leaving: Result<SmallVec<[Leaving; 4]>> = objects
-            .iter()
-            .map(|&object| {
-                // SAFETY: passed on to the caller.
-                unsafe { Leaving::of(object) }.unwrap_or_else(|| {
-                    // SAFETY: as above.
-                    let class = unsafe { crate::object::class_name(object) };
-                    Err(system_error(format!("internal error in boc: sent by reference: {class}")))
-                })
-            })
-            .collect();
-        Ok(leaving?.into_iter().map(Leaving::go).collect())
+    /// The thread is attached and the objects are alive.
+    pub(crate) unsafe fn all(
+        objects: &[*mut PyObject],
+        departure: &mut Departure,
+    ) -> Result<Box<[Self]>> {
+        let mark = departure.mark();
+        // What packs the value of a cown can run the program's code, which can take the others out of the value.
+        // SAFETY: passed on to the caller.
+        let kept: SmallVec<[Object; 4]> =
+            objects.iter().map(|&object| unsafe { Object::from_borrowed(object) }).collect();
+        // SAFETY: as above; they stay alive.
+        let of = |object: &Object| unsafe { Self::of(object.as_ptr(), departure) };
+        let things: Result<_> = kept.iter().map(of).collect();
+        if things.is_err() {
+            departure.forget_since(mark);
+        }
+        things
+    }
+
+    /// What an object stands for.
+    ///
+    /// # Safety
+    ///
+    /// The thread is attached and the object alive.
+    unsafe fn of(object: *mut PyObject, departure: &mut Departure) -> Result<Self> {
+        // SAFETY: passed on to the caller; the classes are compared exactly.
+        unsafe {
+            if ffi::Py_TYPE(object) == here().classes.buffer.get() {
+                Ok(Self::Block(departure.add_buffer(object)?))
+            } else if let Some(cown) = cown::behind(object) {
+                cown.make_ready_to_go(departure)?;
+                Ok(Self::Cown(cown.share()))
+            } else if let Some(definition) = definition::behind(object) {
+                Ok(Self::Definition(definition))
+            } else {
+                let class = crate::object::class_name(object);
+                Err(system_error(format!("internal error in boc: sent by reference: {class}")))
+            }
+        }
     }
 
     /// The object that stands for this in the thread's interpreter.
@@ -67,40 +86,6 @@ impl Thing {
         match self {
             Self::Block(passage) => buffer::object_to_read(passage),
             Self::Cown(_) | Self::Definition(_) => self.object(),
-        }
-    }
-}
-
-impl Leaving {
-    /// What an object stands for, if it is one of these.
-    ///
-    /// # Safety
-    ///
-    /// The thread is attached and the object alive.
-    unsafe fn of(object: *mut PyObject) -> Option<Result<Self>> {
-        // SAFETY: passed on to the caller; the classes are compared exactly.
-        unsafe {
-            let class = ffi::Py_TYPE(object);
-            let classes = &here().classes;
-            if class == classes.buffer.get() {
-                Some(Moving::start(object).map(|sent| match sent {
-                    Sent::Moving(moving) => Self::Moves(moving),
-                    Sent::Copy(passage) => Self::Stays(Thing::Block(passage)),
-                }))
-            } else if let Some(cown) = cown::behind(object) {
-                let ready = cown.make_ready_to_go();
-                Some(ready.map(|()| Self::Stays(Thing::Cown(cown.share()))))
-            } else {
-                let definition = definition::behind(object)?;
-                Some(Ok(Self::Stays(Thing::Definition(definition))))
-            }
-        }
-    }
-
-    fn go(self) -> Thing {
-        match self {
-            Self::Stays(thing) => thing,
-            Self::Moves(moving) => Thing::Block(moving.finish()),
         }
     }
 }

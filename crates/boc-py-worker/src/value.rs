@@ -171,24 +171,9 @@ impl Value {
     pub(crate) fn is_new_here(&self) -> bool {
         match self {
             Self::Object(_) => interpreter::here().is_main(),
-            Self::Resident(resident) => resident.is_fresh(),
+            Self::Resident(resident) => resident.is_fresh_here(),
             Self::Parcel(_) | Self::Failure(_) | Self::Cancelled => false,
         }
-    }
-
-    /// Packs an object of this thread's interpreter, which stays there no more. Says why not.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Value::read`].
-    pub(crate) unsafe fn leave(place: *mut Self) -> Result<()> {
-        // SAFETY: passed on to the caller. What was there can run code when it ends, so that comes last.
-        unsafe {
-            let object = Self::read(place)?;
-            let parcel = Parcel::pack(&object)?;
-            drop(mem::replace(&mut *place, Self::Parcel(parcel)));
-        }
-        Ok(())
     }
 
     /// Packs an object of the main interpreter, on a thread that is attached there, and sees to it that an

@@ -57,8 +57,9 @@ memory begins at a multiple of 64 bytes.
 Where a value goes to another interpreter, a Buffer in it moves: the memory goes along, and the
 object that was left behind is empty, which each use of it tells by a ValueError. While there is
 a memoryview, or something else that shows the memory, it cannot move (BufferError). So the
-memory is at one place at a time. If a value is looked at several times, as a result can be, it is the
-same Buffer each time in one interpreter, and nobody else can have it as long as that object exists.";
+memory is at one place at a time. If what it is sent with cannot be sent, it stays. If a value is
+looked at several times, as a result can be, it is the same Buffer each time in one interpreter, and
+nobody else can have it as long as that object exists.";
 
 pub(super) const MOVED: isize = -1;
 

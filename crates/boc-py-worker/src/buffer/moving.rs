@@ -1,4 +1,4 @@
-//! From a `Buffer` into a parcel.
+//! From a `Buffer` into a passage.
 
 use pyo3_ffi::PyObject;
 use std::{
@@ -14,59 +14,57 @@ use super::{
     passage::{Passage, Use},
     source,
 };
-use crate::error::{Result, buffer_error};
+use crate::error::{Raised, Result, buffer_error};
 
-/// A `Buffer` on its way into a parcel. Unless it gets there, nothing has happened to it.
+/// A `Buffer` whose block is being taken out. Unless it is, nothing has happened to it.
 pub(crate) struct Moving(*const Content);
 
-/// What is sent where there is a `Buffer`.
-pub(crate) enum Sent {
-    /// Its block.
-    Moving(Moving),
-    /// A copy of it, since it can only be read.
-    Copy(Arc<Passage>),
-}
-
 impl Moving {
-    /// From now on the `Buffer` is empty for all others, if it is going to be.
+    /// Whether a `Buffer` could move now. If it only can be read, it does not have to: then a copy goes, in the
+    /// passage that is returned.
     ///
     /// # Safety
     ///
-    /// The thread is attached. `object` is a `Buffer` and alive as long as what is returned.
-    pub(crate) unsafe fn start(object: *mut PyObject) -> Result<Sent> {
+    /// The thread is attached. `object` is a `Buffer`, which is alive.
+    pub(crate) unsafe fn look(object: *mut PyObject) -> Result<Option<Arc<Passage>>> {
         // SAFETY: passed on to the caller.
-        unsafe {
-            let lease = lease(object)?;
-            let held = lease.held();
-            if held.usage == Use::Read {
-                let copy = held.block.copy().ok_or_else(|| source::no_memory())?;
-                return Ok(Sent::Copy(Arc::new(Passage::new(Arc::new(copy)))));
-            }
+        let (lease, buffer) = unsafe { (lease(object)?, content(object)) };
+        let held = lease.held();
+        if held.usage == Use::Read {
+            // SAFETY: passed on to the caller.
+            let copy = held.block.copy().ok_or_else(|| unsafe { source::no_memory() })?;
+            return Ok(Some(Arc::new(Passage::resting(Arc::new(copy)))));
         }
-        // SAFETY: as above.
+        // One of them is the lease.
+        if buffer.views.load(Relaxed) > 1 { Err(in_view()) } else { Ok(None) }
+    }
+
+    /// From now on the `Buffer` is empty for all others.
+    ///
+    /// # Safety
+    ///
+    /// The thread is attached. `object` is a `Buffer` that can be written, and alive as long as what is returned.
+    pub(crate) unsafe fn start(object: *mut PyObject) -> Result<Self> {
+        // SAFETY: passed on to the caller.
         let buffer = unsafe { content(object) };
         // `Acquire` pairs with the `Release` of those who gave up their views: what they wrote goes along with the
         // block.
-        let found = buffer.views.compare_exchange(0, MOVED, Acquire, Relaxed);
-        match found {
-            Ok(_) => Ok(Sent::Moving(Self(buffer))),
+        match buffer.views.compare_exchange(0, MOVED, Acquire, Relaxed) {
+            Ok(_) => Ok(Self(buffer)),
             Err(MOVED) => Err(moved()),
-            Err(_) => Err(buffer_error(
-                "cannot send a Buffer while a memoryview of it, or an array over it, exists; \
-                 release that first, as by \"with memoryview(buffer) as view:\"",
-            )),
+            Err(_) => Err(in_view()),
         }
     }
 
-    /// Takes the block out.
-    pub(crate) fn finish(self) -> Arc<Passage> {
+    /// Takes the block out, and puts it into a passage.
+    pub(crate) fn finish(self, passage: &Passage) {
         // SAFETY: `held` belongs to this, see `class`, and is there.
         let held = unsafe { (*(*self.0).held.get()).take().expect("it was not moved before") };
         mem::forget(self);
         if let Some(origin) = held.origin {
             origin.leave();
         }
-        Arc::new(Passage::new(held.block))
+        passage.arrive(held.block);
     }
 }
 
@@ -75,4 +73,12 @@ impl Drop for Moving {
         // SAFETY: the object is alive. What belonged to this belongs to all again.
         unsafe { (*self.0).views.store(0, Release) };
     }
+}
+
+#[cold]
+fn in_view() -> Raised {
+    buffer_error(
+        "cannot send a Buffer while a memoryview of it, or an array over it, exists; \
+         release that first, as by \"with memoryview(buffer) as view:\"",
+    )
 }

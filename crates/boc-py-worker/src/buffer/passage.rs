@@ -4,6 +4,7 @@
 //!
 //! | state | who has the block | opening gives | opening to read gives |
 //! |---|---|---|---|
+//! | awaited | the `Buffer` that is to move | is not done yet | likewise |
 //! | resting | the passage | a `Buffer`: out | a read-only `Buffer`: lent |
 //! | out | one `Buffer` | in its own interpreter that `Buffer`, else `ValueError` | the same |
 //! | lent | read-only `Buffer`s | `ValueError` | one more of them |
@@ -23,6 +24,7 @@ use super::block::Block;
 pub struct Passage(Mutex<State>);
 
 enum State {
+    Awaited,
     Resting(Arc<Block>),
     Out {
         /// The identity of an interpreter, which no later one has.
@@ -61,8 +63,19 @@ pub(super) enum Entrance {
 }
 
 impl Passage {
-    pub(super) fn new(block: Arc<Block>) -> Self {
+    /// For a block that is going to come.
+    pub(crate) fn awaiting() -> Self {
+        Self(Mutex::new(State::Awaited))
+    }
+
+    /// With a block.
+    pub(super) fn resting(block: Arc<Block>) -> Self {
         Self(Mutex::new(State::Resting(block)))
+    }
+
+    /// The block that was awaited is here.
+    pub(super) fn arrive(&self, block: Arc<Block>) {
+        *self.lock() = State::Resting(block);
     }
 
     /// Takes or borrows the block, for `buffer`, an object of `interpreter`.
@@ -87,7 +100,7 @@ impl Passage {
                 Entrance::Here(*buffer)
             }
             (State::Out { .. }, _) | (State::Lent { .. }, Use::Write) => Entrance::Busy,
-            (State::Gone, _) => Entrance::Gone,
+            (State::Awaited | State::Gone, _) => Entrance::Gone,
         }
     }
 

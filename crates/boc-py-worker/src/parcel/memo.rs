@@ -7,11 +7,11 @@ use std::{
 };
 
 /// From objects to their numbers.
-pub(super) type Memo = HashMap<*mut PyObject, usize, BuildHasherDefault<AddressHasher>>;
+pub(crate) type Memo = HashMap<*mut PyObject, usize, BuildHasherDefault<AddressHasher>>;
 
 /// Spreads the address of an object over all bits.
 #[derive(Default)]
-pub(super) struct AddressHasher(u64);
+pub(crate) struct AddressHasher(u64);
 
 impl Hasher for AddressHasher {
     #[inline]

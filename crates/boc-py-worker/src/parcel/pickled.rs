@@ -6,6 +6,7 @@ use std::slice;
 
 use super::Bytes;
 use crate::{
+    departure::Departure,
     error::{Raised, Result, system_error},
     object::{self, Object},
     thing::Thing,
@@ -15,7 +16,11 @@ use crate::{
 const MODULE: &str = "boc._shipping";
 
 /// Bytes for a value, and what they refer to.
-pub(super) fn pack(name: &str, value: &Object) -> Result<(Bytes, Box<[Thing]>)> {
+pub(super) fn pack(
+    departure: &mut Departure,
+    name: &str,
+    value: &Object,
+) -> Result<(Bytes, Box<[Thing]>)> {
     let pair = match object::call(MODULE, c"dumps", [value]) {
         Ok(pair) => pair,
         Err(raised) => return Err(explain(name, value, raised)),
@@ -40,7 +45,7 @@ pub(super) fn pack(name: &str, value: &Object) -> Result<(Bytes, Box<[Thing]>)> 
         let things: SmallVec<[_; 8]> = (0..ffi::PyList_GET_SIZE(things))
             .map(|index| ffi::PyList_GET_ITEM(things, index))
             .collect();
-        Ok((Bytes::from_slice(bytes), Thing::all(&things)?))
+        Ok((Bytes::from_slice(bytes), Thing::all(&things, departure)?))
     }
 }
 
