@@ -344,7 +344,7 @@ impl Cown {
                     // What cannot be packed stays.
                     // SAFETY: this thread holds the cown.
                     Ok(held) if pool::goes_by_value() => unsafe {
-                        Value::settle(&raw mut (*held).value)
+                        Value::settle(&raw mut (*held).value, None)
                     },
                     Ok(_) => Ok(()),
                     // Of an extension.
@@ -494,16 +494,20 @@ impl Drop for Depth {
     }
 }
 
-/// Lets go of what a behaviour has held that goes by value. What cannot go to other interpreters is replaced by the
-/// exception that says so.
+/// Lets go of what a behaviour has held that goes by value. If it has set a value that cannot go to other
+/// interpreters, that is replaced by the exception that says so; a value that it has changed stays. `user` is the
+/// behaviour; see [`Resident::check`](crate::resident::Resident::check).
 ///
 /// # Safety
 ///
 /// This thread holds what belongs to the cown.
-pub(crate) unsafe fn settle(held: *mut Held) -> Result<()> {
+pub(crate) unsafe fn settle(held: *mut Held, user: Option<&Object>) -> Result<()> {
     // SAFETY: passed on to the caller.
     unsafe {
-        Value::settle(&raw mut (*held).value).map_err(|raised| {
+        Value::settle(&raw mut (*held).value, user).map_err(|raised| {
+            if !(*held).value.is_new_here() {
+                return raised;
+            }
             let exception = raised.take();
             let failure = Failure::of(Raised::restore(exception.clone())).seen();
             (*held).exception = true;
