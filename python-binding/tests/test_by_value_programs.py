@@ -236,7 +236,8 @@ __main__
 def test_what_the_program_defines(program, how: str) -> None:
     done = program(PROGRAM, how=how)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    (said,) = (line for line in done.stderr.splitlines() if "Warning" in line)
+    assert "change()" in said and "assigns the global 'counter'" in said
     assert done.stdout == PRINTED.lstrip()
 
 
@@ -297,6 +298,81 @@ def test_globals_that_cannot_cross_are_refused_by_name(program) -> None:
         """
     )
     assert done.stdout == "True\nTrue\n1\n", done.stderr
+
+
+ASSIGNING = """
+import threading
+from boc import Cown, when
+
+counter = total = unused = 0
+
+def helper():
+    global counter
+    counter += 1
+
+def through():
+    helper()
+
+class Kind:
+    def method(self):
+        global total
+        def inner():
+            global total
+            total = 1
+        del total
+
+def nobody():
+    global unused
+    unused = 1
+
+def own():
+    global counter
+    counter += 1
+
+"""
+
+
+def test_a_global_that_a_function_of_the_program_assigns_is_warned_of_once(program) -> None:
+    done = program(
+        ASSIGNING
+        + """
+for _ in range(3):
+    when()(through).result()  # here
+when()(lambda: Kind).result()  # and here
+when(Cown(Kind()))(lambda cown: cown.value).result()
+when()(own).result()
+""",
+        how="file",
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if line]
+    assert len(said) == 4, done.stderr
+    assert "RuntimeWarning: helper() (" in said[0] and "global 'counter'" in said[0]
+    assert "keep it in a Cown" in said[0]
+    assert said[1].endswith("# here")
+    assert "RuntimeWarning: Kind.method() (" in said[2] and "global 'total'" in said[2]
+    assert said[3].endswith("# and here")
+
+
+def test_a_global_that_a_function_assigns_can_be_made_an_error(program) -> None:
+    done = program(
+        ASSIGNING
+        + """
+for body in through, own:
+    for _ in range(2):
+        try:
+            when()(body)
+        except RuntimeWarning as warning:
+            print(warning)
+print(when()(lambda: 1).result())
+""",
+        "-W",
+        "error",
+    )
+    assert done.returncode == 0, done.stderr
+    *said, last = done.stdout.splitlines()
+    assert len(said) == 4 and all("assigns the global 'counter'" in line for line in said)
+    assert last == "1"
 
 
 # What a worker says.

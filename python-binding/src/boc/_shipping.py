@@ -64,6 +64,8 @@ def prepare(
     """
     try:
         template = template_of(function)
+    except Warning:
+        raise  # that of an assignment, which the program wants to be an error
     except Exception as error:
         raise _blamed(function, error) from error
     captured, made = template.captured, template.function
@@ -170,7 +172,8 @@ def _blamed(function: FunctionType, error: Exception) -> TypeError:
 
 def _culprit(function: FunctionType, seen: set[int]) -> tuple[list[str], Any]:
     """How to get to what cannot be sent, through the functions on the way."""
-    from boc._capture import Capture, contents_of, names_in
+    from boc._capture import Capture, contents_of
+    from boc._names import names_in
 
     parts = [
         ("global", name, function.__globals__[name])
