@@ -119,6 +119,49 @@ def test_the_program_looks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen.result() == (sys.argv, sys.path, sys.executable, os.getpid(), tuple(sys.flags))
 
 
+# Modules of tests, whose `assert` pytest has rewritten.
+
+TESTS = """
+from boc import Cown, when
+
+def helper(n):
+    assert n == 5
+
+def test_in_a_body():
+    @when(Cown([1, 2]))
+    def body(cown):
+        assert len(cown.value) == 3, "in a body"
+    body.result()
+
+def test_in_a_function_of_a_body():
+    def inner(n):
+        assert n > 5
+    when()(lambda: inner(4)).result()
+
+def test_in_a_function_of_the_module():
+    when()(lambda: helper(4)).result()
+
+def test_that_passes():
+    @when()
+    def body():
+        assert 1 + 1 == 2
+    body.result()
+"""
+
+
+@pytest.mark.parametrize("mode", ["prepend"])
+def test_an_assert_that_fails_says_what_pytest_would(program, tmp_path: Path, mode: str) -> None:
+    (tmp_path / "test_some_asserts.py").write_text(TESTS)
+    arguments = ["-p", "no:cacheprovider", f"--import-mode={mode}", "."]
+    done = program(f"import sys, pytest; sys.exit(pytest.main({arguments}))", folder=tmp_path)
+    assert "3 failed, 1 passed" in done.stdout, done.stdout
+    said = [line for line in done.stdout.splitlines() if line.startswith("E  ")]
+    assert any(line.endswith("AssertionError: in a body") for line in said), done.stdout
+    assert any(line.endswith("assert 2 == 3") for line in said)
+    assert any(line.endswith("assert 4 > 5") for line in said)
+    assert "NameError" not in done.stdout
+
+
 # The program itself, wherever it comes from.
 
 PROGRAM = """

@@ -11,6 +11,7 @@ copy's attributes are: definitions are numbered in the order they were made.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import io
 import itertools
@@ -181,7 +182,7 @@ def make_function(
     if original is not None:
         return original  # type: ignore[no-any-return]
     if isinstance(scope, str):
-        scope = import_module(scope).__dict__
+        scope = _scope(scope, code)
     else:
         scope.setdefault("__builtins__", __builtins__)
     if source is not None:
@@ -236,9 +237,34 @@ def finish_from_template(function: FunctionType, state: tuple[Any, ...]) -> None
 
 def make_module_function(code: bytes, module: str, name: str, qualified_name: str) -> FunctionType:
     """The template of a function that belongs to an importable module."""
-    return make_template(
-        marshal.loads(code), import_module(module).__dict__, name, qualified_name
-    )
+    made = marshal.loads(code)
+    return make_template(made, _scope(module, made), name, qualified_name)
+
+
+def _scope(module: str, code: CodeType) -> dict[str, Any]:
+    """The globals of a module, with those that code refers to which pytest has rewritten."""
+    scope = import_module(module).__dict__
+    if _PYTEST not in scope and _mentions(code, _PYTEST):
+        scope[_PYTEST] = _Rewriting()
+        scope["@py_builtins"] = builtins
+    return scope
+
+
+def _mentions(code: CodeType, name: str) -> bool:
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return name in code.co_names or any(_mentions(constant, name) for constant in inner)
+
+
+_PYTEST = "@pytest_ar"
+"""How the module is called in code that pytest has rewritten which makes the text of an ``assert`` that fails.
+A worker has imported the test's module as it was written."""
+
+
+class _Rewriting:
+    """That module, imported when an ``assert`` fails."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("_pytest.assertion.rewrite"), name)
 
 
 def make_template(
