@@ -119,6 +119,119 @@ def test_the_program_looks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen.result() == (sys.argv, sys.path, sys.executable, os.getpid(), tuple(sys.flags))
 
 
+# Modules that nobody finds by their name.
+
+MODULE = """
+import math
+from boc import Cown
+
+factor = 3
+total = Cown(0)
+
+class Plain:
+    def __init__(self, n): self.n = n
+    def times(self): return self.n * factor
+
+def times(n): return n * factor
+def more(n): return times(n) + math.floor(1.5)
+def body(cown): return more(cown.value)
+def count(): return total
+"""
+
+LOADED = {
+    "from a file": """
+        spec = importlib.util.spec_from_file_location("from_a_file", file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["from_a_file"] = module
+        spec.loader.exec_module(module)
+        """,
+    "from a file, and not known": """
+        spec = importlib.util.spec_from_file_location("from_a_file", file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        """,
+    "in a package that is none": """
+        sys.modules["parent"] = types.ModuleType("parent")
+        spec = importlib.util.spec_from_file_location("parent.child", file)
+        module = sys.modules["parent"].child = importlib.util.module_from_spec(spec)
+        sys.modules["parent.child"] = module
+        spec.loader.exec_module(module)
+        """,
+    "run": "module = types.SimpleNamespace(**runpy.run_path(file))",
+    "made": """
+        module = types.ModuleType("made")
+        exec(open(file).read(), vars(module))
+        """,
+    "made and known": """
+        module = sys.modules["made"] = types.ModuleType("made")
+        exec(open(file).read(), vars(module))
+        """,
+}
+
+
+@pytest.mark.parametrize("how", LOADED)
+def test_modules_that_nobody_finds_by_their_name(program, tmp_path: Path, how: str) -> None:
+    file = tmp_path / "anywhere" / "odd-name.py"
+    file.parent.mkdir()
+    file.write_text(MODULE)
+    load = textwrap.dedent(LOADED[how])
+    done = program(
+        f"""
+import importlib.util, runpy, sys, types
+from boc import Cown, quiesce, when
+file = {str(file)!r}
+{load}
+cown, Plain, more = Cown(5), module.Plain, module.more
+print(when(cown)(module.body).result())
+print(when(cown)(lambda cown: module.more(cown.value)).result())
+print(when(cown)(lambda cown: more(cown.value)).result())
+print(when(Cown(Plain(2)))(lambda cown: cown.value.times()).result())
+print(type(when()(lambda: Plain(2)).result()) is Plain)
+print(when()(module.count).result() == module.total)
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "16\n16\n16\n6\nTrue\nTrue\n"
+
+
+def test_what_changes_in_a_module_that_the_program_has_made(program) -> None:
+    done = program(
+        """
+        import types
+        from boc import when
+        settings = types.ModuleType("settings")
+        for settings.number in 1, 2:
+            print(when()(lambda: settings.number).result())
+        settings.itself = settings
+        print(when()(lambda: settings.itself.itself.number).result())
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n2\n2\n"), done.stderr
+
+
+def test_a_module_from_a_file_that_is_gone(program, tmp_path: Path) -> None:
+    file = tmp_path / "odd-name.py"
+    file.write_text("def double(n): return 2 * n\n")
+    done = program(
+        f"""
+        import importlib.util, os, sys
+        from boc import when
+        spec = importlib.util.spec_from_file_location("odd_name", {str(file)!r})
+        module = sys.modules["odd_name"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        os.unlink({str(file)!r})
+        try:
+            when()(lambda: module.double(2)).result()
+        except ImportError as error:
+            print(error)
+        print(when()(lambda: 1).result())
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the module 'odd_name' cannot be imported" in done.stdout
+    assert done.stdout.endswith("\n1\n")
+
+
 # Modules of tests, whose `assert` pytest has rewritten.
 
 TESTS = """
@@ -149,7 +262,7 @@ def test_that_passes():
 """
 
 
-@pytest.mark.parametrize("mode", ["prepend"])
+@pytest.mark.parametrize("mode", ["prepend", "importlib"])
 def test_an_assert_that_fails_says_what_pytest_would(program, tmp_path: Path, mode: str) -> None:
     (tmp_path / "test_some_asserts.py").write_text(TESTS)
     arguments = ["-p", "no:cacheprovider", f"--import-mode={mode}", "."]

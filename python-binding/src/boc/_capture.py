@@ -38,7 +38,7 @@ from boc import _definitions
 from boc._boc import Buffer, Cown, Definition
 from boc._guards import CELL, CLASS, MISSING, NAME, Guard, is_data
 from boc._identities import Identities
-from boc._importable import can_import_module, module_of
+from boc._importable import can_import_module, is_main, module_of
 from boc._names import names_assigned_in, names_in, warn_of_assignments
 from boc._pickling import Pickler
 from boc._templates import Captured
@@ -325,7 +325,6 @@ _CONSTANT = {
     bytes,
     range,
     BuiltinFunctionType,
-    ModuleType,
     functools._lru_cache_wrapper,
 }
 _CONSTANT_MODULES = frozenset(
@@ -360,6 +359,8 @@ def _is_constant(value: Any) -> bool:
     kind = type(value)
     if kind is FunctionType:
         return _is_constant((value.__defaults__, tuple((value.__kwdefaults__ or {}).values())))
+    if kind is ModuleType:
+        return can_import_module(value) or is_main(value)
     if isinstance(value, enum.Enum):
         return all(map(_is_constant, vars(value).values()))
     if kind in _CONSTANT or isinstance(value, type) or id(value) in _SENTINELS:

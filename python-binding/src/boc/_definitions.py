@@ -277,6 +277,11 @@ def make_template(
     return function
 
 
+def fill_module(module: ModuleType, content: dict[str, Any]) -> None:
+    """Put into a module what belongs there."""
+    vars(module).update(content)
+
+
 def make_cell() -> CellType:
     """A cell with nothing in it."""
     return CellType()

@@ -33,6 +33,11 @@ def can_import_module(module: ModuleType) -> bool:
     return sys.modules.get(name) is module and _can_import(name, module)
 
 
+def is_main(module: ModuleType) -> bool:
+    """Whether this is the main script."""
+    return module.__name__ in _MAIN
+
+
 def can_import(thing: Any) -> bool:
     """Whether a class or function is what its module and qualified name say."""
     name = getattr(thing, "__module__", None)

@@ -17,7 +17,7 @@ from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from boc import _definitions
-from boc._importable import can_import, can_import_module, import_module
+from boc._importable import can_import, can_import_module, import_module, is_main
 from boc._things import CLASSES, thing
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
@@ -109,7 +109,17 @@ def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
 
 
 def _reduce_module(_: Pickler, module: ModuleType) -> Any:
-    return (import_module, (module.__name__,)) if can_import_module(module) else NotImplemented
+    if can_import_module(module):
+        return import_module, (module.__name__,)
+    if type(module) is not ModuleType or is_main(module):
+        return NotImplemented
+    # One that the program has made itself.
+    state = {name: value for name, value in vars(module).items() if name not in _OF_IMPORTING}
+    make = ModuleType, (module.__name__,)
+    return *make, state, None, None, _definitions.fill_module
+
+
+_OF_IMPORTING = frozenset(("__builtins__", "__spec__", "__loader__"))
 
 
 def _reduce_cached(_: Pickler, cached: Any) -> Any:

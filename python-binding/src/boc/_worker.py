@@ -40,6 +40,7 @@ def prepare(settings: Settings) -> None:
     if not any(isinstance(finder, _Hook) for finder in sys.meta_path):
         # Not derived from what importlib.abc has, which takes as long to import as all else here.
         sys.meta_path.insert(0, _Hook())  # type: ignore[arg-type,unused-ignore]
+        sys.meta_path.append(_FromMain())  # type: ignore[arg-type,unused-ignore]
 
 
 def finish() -> None:
@@ -101,16 +102,54 @@ class _Hook:
                 return None
             connect = _connect_cowns
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        return _with(connect, spec)
+
+
+def _with(
+    connect: Callable[[Any], None], spec: importlib.machinery.ModuleSpec | None
+) -> importlib.machinery.ModuleSpec | None:
+    """A spec whose module is connected to the program; none if it is not a module of Python."""
+    if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        return None
+    execute = spec.loader.exec_module
+
+    def and_connect(module: ModuleType) -> None:
+        execute(module)
+        connect(module)
+
+    spec.loader.exec_module = and_connect  # type: ignore[method-assign]
+    return spec
+
+
+class _FromMain:
+    """Finds modules, as the last one that is asked, where the program has loaded them from.
+
+    A program can load a module from any file, as pytest does with ``--import-mode=importlib``, and give it a name by
+    which nobody would find it.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name.partition(".")[0] in _NOT_OF_THE_PROGRAM:
             return None
-        execute = spec.loader.exec_module
+        try:
+            place = ask("place", name)
+        except RuntimeError:  # the main interpreter ends
+            return None
+        if place is None:
+            return None
+        import importlib.util
 
-        def and_connect(module: ModuleType) -> None:
-            execute(module)
-            connect(module)
-
-        spec.loader.exec_module = and_connect  # type: ignore[method-assign]
-        return spec
+        file, inside = place
+        if file is None:
+            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = inside
+            return spec
+        found = importlib.util.spec_from_file_location(
+            name, file, submodule_search_locations=inside
+        )
+        return _with(_connect_cowns, found) or found
 
 
 def _connect_logging(logging: Any) -> None:
