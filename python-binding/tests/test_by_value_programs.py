@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 import boc
 from boc import Cown, quiesce, wait, when
-from crossing import works
+from crossing import shown, works
 
 pytestmark = pytest.mark.by_value
 
@@ -106,6 +107,68 @@ def test_a_module_that_cannot_be_imported_in_the_worker(
     with pytest.raises((ImportError, TypeError), match="gone_by_then"):
         when(Cown(4))(gone_by_then.double).result()
     works()
+
+
+REFUSING = {
+    "itself": "raise ImportError('module refusing._core does not support loading in subinterpreters')",
+    "in a part": """
+        try:
+            raise ImportError('module refusing._core does not support loading in subinterpreters')
+        except ImportError as error:
+            raise ImportError('a long text') from error
+        """,
+    "in words of its own": "raise ImportError('this module does not support subinterpreters', name='refusing._core')",
+}
+
+
+@pytest.mark.parametrize("how", REFUSING)
+def test_a_module_that_refuses_and_that_a_body_imports_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    (tmp_path / "refusing.py").write_text(textwrap.dedent(REFUSING[how]))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    @when()
+    def body():
+        import refusing  # type: ignore[import-not-found]
+
+    @when()
+    def body_that_wraps():
+        try:
+            import refusing  # noqa: F401
+        except ImportError as error:
+            raise ValueError("no table") from error
+
+    for result, kind in (body, ImportError), (body_that_wraps, ValueError):
+        with pytest.raises(kind) as caught:
+            result.result()
+        (note,) = caught.value.__notes__
+        assert "the module 'refusing._core' cannot be used in a worker's interpreter" in note
+        assert 'boc.start(backend="direct")' in note and "BOC_BACKEND=direct" in note
+        assert note in shown(caught.value.__cause__ or caught.value)
+
+
+def test_an_extension_module_that_refuses() -> None:
+    if importlib.util.find_spec("_testsinglephase") is None:
+        pytest.skip("no such module in this build")
+
+    @when()
+    def body():
+        import _testsinglephase  # noqa: F401
+
+    with pytest.raises(ImportError) as caught:
+        body.result()
+    assert "the module '_testsinglephase' cannot be used in a worker" in shown(caught.value)
+
+
+def test_other_import_errors_get_no_hint() -> None:
+    @when()
+    def body():
+        import no_such_module  # type: ignore[import-not-found]  # noqa: F401
+
+    with pytest.raises(ModuleNotFoundError) as caught:
+        body.result()
+    assert not hasattr(caught.value, "__notes__")
 
 
 def test_the_program_looks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

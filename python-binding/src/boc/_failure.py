@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 from typing import Any
 
 from boc import _shipping
+from boc._importable import hint
 
 Description = tuple[bytes | None, list[Any], str, str, str]
 """The exception pickled, what the pickle refers to, its class's name, its message, its traceback."""
@@ -28,6 +30,7 @@ class WorkerError(RuntimeError):
 def describe(exception: BaseException) -> Description:
     """What other interpreters need to make an exception anew."""
     name = type(exception).__qualname__
+    _give_hint(exception)
     lines = "".join(traceback.format_exception(exception))
     data: bytes | None
     things: list[Any]
@@ -36,6 +39,13 @@ def describe(exception: BaseException) -> Description:
     except Exception:
         data, things = None, []
     return data, things, name, _message(exception), f'\n"""\n{lines}"""'
+
+
+def _give_hint(exception: BaseException) -> None:
+    with contextlib.suppress(Exception):  # it, or its text, may be anything
+        note = hint(exception)
+        if note is not None and note not in getattr(exception, "__notes__", ()):
+            exception.add_note(note)
 
 
 def _bare(exception: BaseException) -> tuple[BaseException, Any]:

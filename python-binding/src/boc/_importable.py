@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from types import FunctionType, ModuleType
@@ -109,8 +110,36 @@ def import_failed(name: str | None, error: Exception) -> CannotImport:
     """The exception to raise when a module that is needed here cannot be imported."""
     what = "a module" if name is None else f"the module {name!r}"
     return CannotImport(
-        f"{what} cannot be imported in a worker's interpreter ({type(error).__name__}: {error}); "
-        'start with boc.start(backend="direct") to run behaviours in the interpreter of the program, '
-        "or keep it out of what behaviours use",
+        f"{what} cannot be imported in a worker's interpreter ({type(error).__name__}: {error}); {_ADVICE}",
         name=name,
     )
+
+
+_ADVICE = (
+    'start with boc.start(backend="direct"), or set BOC_BACKEND=direct, to run behaviours in the interpreter of the '
+    "program, or keep it out of what behaviours use"
+)
+
+
+def hint(exception: BaseException) -> str | None:
+    """What to say of an exception that comes from a module which refuses the interpreters of workers."""
+    seen: set[int] = set()
+    error: BaseException | None = exception
+    while error is not None and id(error) not in seen and not isinstance(error, CannotImport):
+        seen.add(id(error))
+        if isinstance(error, ImportError):
+            # It may be quoted in the text of another one.
+            refusal = _REFUSAL.search(str(error))
+            if refusal is not None:
+                name = refusal["name"] or error.name
+                what = "a module" if name is None else f"the module {name!r}"
+                return f"{what} cannot be used in a worker's interpreter; {_ADVICE}"
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return None
+
+
+_REFUSAL = re.compile(
+    r"module (?P<name>[\w.]+) does not support loading in subinterpreters"
+    r"|modules? do(es)? not (yet )?support subinterpreters"  # of PyO3
+    r"|can only be loaded into one interpreter per process"  # of Cython
+)
