@@ -460,6 +460,59 @@ def test_what_the_program_defines(program, how: str) -> None:
     assert done.stdout == PRINTED.lstrip()
 
 
+def test_functions_that_dispatch_on_classes(program) -> None:
+    done = program(
+        """
+        import collections.abc, functools, json
+        from boc import Cown, start, when
+
+        start(1)
+        class Plain: pass
+        class Derived(Plain): pass
+
+        @functools.singledispatch
+        def shown(value): "Shows."; return "something"
+        @shown.register
+        def _(value: int): return f"{value:+}"
+        @shown.register(list)
+        def _(value): return " ".join(map(shown, value))
+        @shown.register(Plain)
+        def _(value): return "plain"
+        @shown.register(collections.abc.Mapping)
+        def _(value): return "mapping"
+
+        class Kind:
+            @functools.singledispatchmethod
+            def shown(self, value): return "method"
+            @shown.register
+            def _(self, value: int): return "method for int"
+
+        for value in 4, "text", [1, [2]], Derived(), {}:
+            print(when(Cown(value))(lambda cown: shown(cown.value)).result())
+        print(when(Cown(4))(shown).result(), when()(lambda: shown.__doc__).result())
+        print(when()(lambda shown=shown: shown(5)).result())
+        print(when()(lambda: shown).result() is shown)
+        print(when()(lambda: [shown, shown.registry[list]]).result()[1] is shown.registry[list])
+        print(when(Cown(Kind()))(lambda cown: (cown.value.shown(1), cown.value.shown(""))).result())
+        # What is registered later.
+        shown.register(str, lambda value: "a text")
+        print(when()(lambda: shown("text")).result())
+        # Only in the worker.
+        @when()
+        def body():
+            shown.register(float, lambda value: "a number")
+            return shown(1.0)
+        print(body.result(), shown(1.0))
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        *("+4", "something", "+1 +2", "plain", "mapping"),
+        *("something Shows.", "+5", "True", "True", "('method for int', 'method')"),
+        *("a text", "a number something"),
+    ]
+
+
 def test_a_program_that_is_a_module(program, tmp_path: Path) -> None:
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("")

@@ -36,9 +36,10 @@ from cloudpickle import cloudpickle  # type: ignore[import-untyped]
 
 from boc import _definitions
 from boc._boc import Buffer, Cown, Definition
+from boc._dispatching import is_dispatching
 from boc._guards import CELL, CLASS, MISSING, NAME, Guard, is_data
 from boc._identities import Identities
-from boc._importable import can_import_module, is_main, module_of
+from boc._importable import can_import, can_import_module, is_main, module_of
 from boc._names import names_assigned_in, names_in, warn_of_assignments
 from boc._pickling import Pickler
 from boc._templates import Captured
@@ -358,6 +359,8 @@ def _is_constant(value: Any) -> bool:
     """Whether a value cannot change, so that comparing its identity is enough."""
     kind = type(value)
     if kind is FunctionType:
+        if is_dispatching(value) and not can_import(value):
+            return False  # more can be registered
         return _is_constant((value.__defaults__, tuple((value.__kwdefaults__ or {}).values())))
     if kind is ModuleType:
         return can_import_module(value) or is_main(value)

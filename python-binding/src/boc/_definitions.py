@@ -69,9 +69,19 @@ def age_of(class_: type) -> int | None:
     return _ages.get(class_)
 
 
-def _original(name: str) -> Any:
+def original(name: str) -> Any:
     """The class or function of that name, if it was made here and is alive."""
     return _named.get(name) if name.startswith(_prefix) else None
+
+
+def is_original(thing: object) -> bool:
+    """Whether a function was made here."""
+    return original(_names.get(thing) or "") is thing
+
+
+def set_name(thing: object, name: str) -> None:
+    """Note the name of what was made here like one of another interpreter."""
+    _names.set(thing, name)
 
 
 def know(definition: Definition, thing: object) -> None:
@@ -178,9 +188,9 @@ def make_function(
     source: tuple[str, list[str]] | None,
 ) -> FunctionType:
     """The original function of that name, or a new one that lacks all but code and closure."""
-    original = _original(name)
-    if original is not None:
-        return original  # type: ignore[no-any-return]
+    known = original(name)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
     if isinstance(scope, str):
         scope = _scope(scope, code)
     else:
@@ -188,7 +198,7 @@ def make_function(
     if source is not None:
         _remember_source(*source)
     function = FunctionType(code, scope, None, None, cells)
-    _names.set(function, name)
+    set_name(function, name)
     return function
 
 
@@ -196,7 +206,7 @@ def finish_function(
     function: FunctionType, state: tuple[dict[str, Any], dict[str, Any], list[ModuleType]]
 ) -> None:
     """Give a function its parts, unless it is the original. The modules just had to be imported."""
-    if _original(_names.get(function) or "") is not function:
+    if not is_original(function):
         attributes, captured, _ = state
         function.__globals__.update(captured)
         for name, value in attributes.items():
@@ -207,9 +217,9 @@ def make_from_template(
     definition: Definition, name: str, cells: tuple[CellType, ...] | None, reused: bool
 ) -> FunctionType:
     """The original function of that name, or one made from the template."""
-    original = _original(name)
-    if original is not None:
-        return original  # type: ignore[no-any-return]
+    known = original(name)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
     key = f"{name}/{definition.id}"
     known = _named.get(key) if reused else None
     if known is not None:
@@ -219,7 +229,7 @@ def make_from_template(
         template.__code__, template.__globals__, template.__name__, None, cells
     )
     function.__qualname__ = template.__qualname__
-    _names.set(function, name)
+    set_name(function, name)
     if reused:
         _named[key] = function
     return function
@@ -227,7 +237,7 @@ def make_from_template(
 
 def finish_from_template(function: FunctionType, state: tuple[Any, ...]) -> None:
     """Give a function that was made from a template what it has of its own."""
-    if _original(_names.get(function) or "") is not function:
+    if not is_original(function):
         function.__defaults__, function.__kwdefaults__, attributes, variables, names = state
         function.__globals__.update(variables)
         function.__dict__.update(attributes)

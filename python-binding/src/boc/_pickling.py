@@ -16,7 +16,7 @@ from collections.abc import Callable
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from boc import _definitions
+from boc import _definitions, _dispatching
 from boc._importable import can_import, can_import_module, import_module, is_main
 from boc._things import CLASSES, thing
 
@@ -105,7 +105,11 @@ class Pickler(pickle.Pickler):
 
 
 def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
-    return NotImplemented if can_import(function) else pickler.reduce_function(function)
+    if can_import(function):
+        return NotImplemented
+    if _dispatching.is_dispatching(function):
+        return _dispatching.reduce_function(function)
+    return pickler.reduce_function(function)
 
 
 def _reduce_module(_: Pickler, module: ModuleType) -> Any:
@@ -178,5 +182,6 @@ _REDUCERS: dict[type, Callable[[Any, Any], Any]] = {
     ModuleType: _reduce_module,
     CellType: lambda pickler, cell: pickler.reduce_cell(cell),
     functools._lru_cache_wrapper: _reduce_cached,
+    functools.singledispatchmethod: lambda _, method: _dispatching.reduce_method(method),
     io.TextIOWrapper: _reduce_stream,
 }
