@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import boc
-from boc import Cown, quiesce, wait, when
+from boc import Cown, quiesce, wait, when, whencall
 from crossing import shown, works
 
 pytestmark = pytest.mark.by_value
@@ -702,6 +702,115 @@ def test_what_workers_log_reaches_the_handlers(caplog: pytest.LogCaptureFixture)
         ("ERROR", "failed"),
     ]
     assert "KeyError: 'sorry'" in caplog.text and "in body" in caplog.text
+
+
+def test_the_streams_of_the_program_may_change(program) -> None:
+    done = program(
+        """
+        import contextlib, io, sys
+        from boc import quiesce, start, when
+
+        start(2)
+        def say(word):
+            print("out", word)
+            print("error", word, file=sys.stderr)
+            print("no end of line", end="")
+
+        def body(word):
+            when()(lambda: say(word)).result()
+            quiesce()
+        for n in range(3):
+            body(f"before {n}")
+            print()
+            out, error = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+                body(f"within {n}")
+            assert out.getvalue() == f"out within {n}\\nno end of line", out.getvalue()
+            assert error.getvalue() == f"error within {n}\\n"
+        body("after")
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    words = [*(f"before {n}" for n in range(3)), "after"]
+    assert done.stderr.splitlines() == [f"error {word}" for word in words]
+    assert [line for line in done.stdout.splitlines() if line.startswith("out")] == [
+        f"out {word}" for word in words
+    ]
+
+
+def test_a_stream_that_a_body_puts_in_the_place_of_its_own_is_left_there(program) -> None:
+    done = program(
+        """
+        import contextlib, io, sys
+        from boc import quiesce, start, when
+
+        start(1)
+        def body():
+            global stream
+            sys.stdout = stream = io.StringIO()
+            print("first")
+        def again():
+            print("second")
+            return sys.stdout.getvalue()
+        when()(body).result()
+        with contextlib.redirect_stdout(io.StringIO()) as outside:
+            print(when()(again).result())
+        sys.stdout.write(outside.getvalue())
+        """,
+        "-W",
+        "ignore",
+    )
+    assert (done.returncode, done.stdout) == (0, "first\nsecond\n\n"), done.stderr
+
+
+def test_levels_of_logging_may_change(program) -> None:
+    done = program(
+        """
+        import logging, boc
+        boc.start(1)
+        logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
+        def body():
+            logging.getLogger("a.b").debug("debug")
+            logging.getLogger("a.c").info("info")
+        boc.when()(body).result()
+        logging.getLogger("a.b").setLevel(logging.DEBUG)
+        boc.when()(body).result()
+        logging.getLogger("a.b").setLevel(logging.NOTSET)
+        logging.root.setLevel(logging.INFO)
+        boc.when()(body).result()
+        logging.root.setLevel(logging.ERROR)
+        boc.when()(body).result()
+        boc.wait()
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "DEBUG a.b debug\nINFO a.c info\n")
+
+
+def test_the_environment_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    boc.start(2)
+
+    def seen(name):
+        return [os.environ.get(name), os.getenvb(name.encode())]
+
+    def look(name):
+        return whencall(seen, [], [name]).result()
+
+    assert look("BOC_TEST_A") == [None, None]
+    monkeypatch.setenv("BOC_TEST_A", "one ä")
+    assert look("BOC_TEST_A") == ["one ä", "one ä".encode()]
+    monkeypatch.setenv("BOC_TEST_A", "two")
+    assert look("BOC_TEST_A") == ["two", b"two"]
+    # What a body sets is its own, and lasts.
+    when()(lambda: os.environ.update(BOC_TEST_B="its own")).result()
+    monkeypatch.delenv("BOC_TEST_A")
+    assert look("BOC_TEST_A") == [None, None]
+    assert "BOC_TEST_B" not in os.environ
+    os.unsetenv("BOC_TEST_B")
+    # The next workers are these, if they are there.
+    wait()
+    monkeypatch.setenv("BOC_TEST_A", "three")
+    boc.start(2)
+    assert look("BOC_TEST_A") == ["three", b"three"]
 
 
 def test_logging_as_a_program_sets_it_up(program) -> None:

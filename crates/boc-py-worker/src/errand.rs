@@ -50,6 +50,7 @@ impl Errand {
             // Taken, since an exception must not be set while other code runs.
             let mut returned =
                 orphan::end_after_body(self.call(held, &mut user)).map_err(Raised::take);
+            worker::after_behaviour();
             contents_of(held).for_each(|contents| {
                 // SAFETY: as above; the token is this thread's until now.
                 let settled = unsafe {

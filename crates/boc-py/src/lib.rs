@@ -44,7 +44,7 @@ mod _boc {
         pool::{
             Pool, cancelled, check_timeout, end_resting_interpreters, forget_after_fork,
             inside_behaviour, leave_pool_after_fork, pause_interpreters, raise_in_thread,
-            resume_interpreters, set_exiting, take_unseen,
+            resume_interpreters, set_exiting, settings_changed, take_unseen, watch_settings,
         },
     };
 

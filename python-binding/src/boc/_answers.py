@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from boc import _module_cowns
+from boc._subinterpreters import changing_settings
 
 
 def answer(question: str, argument: Any) -> Any:
@@ -44,4 +45,9 @@ def _place(name: str) -> tuple[str | None, list[str] | None] | None:
     return None, inside or []
 
 
-_ANSWERS: dict[str, Callable[[Any], Any]] = {"path": _path, "cowns": _cowns, "place": _place}
+_ANSWERS: dict[str, Callable[[Any], Any]] = {
+    "path": _path,
+    "cowns": _cowns,
+    "place": _place,
+    "settings": lambda _: changing_settings(),
+}

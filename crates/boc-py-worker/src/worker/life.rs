@@ -11,7 +11,7 @@ use crate::{
     module,
     object::{self, Object},
     parcel::Parcel,
-    resident, threads,
+    resident, threads, watched,
 };
 
 /// What the interpreter of a worker is made with.
@@ -83,6 +83,7 @@ impl Life {
 
 /// Makes the interpreter like the main one.
 fn prepare(settings: &Settings) -> Result<()> {
+    watched::begin();
     let path = settings.path.open()?;
     // SAFETY: attached.
     if unsafe { ffi::PySys_SetObject(c"path".as_ptr(), path.as_ptr()) } != 0 {
