@@ -79,6 +79,43 @@ def test_captures_that_cannot_cross_are_refused_by_name(culprit: object) -> None
     works()
 
 
+def test_what_is_said_of_what_cannot_cross_is_short(culprit: object) -> None:
+    """No frames of the package, which say nothing, and no exception twice."""
+    inside = {"deep": [culprit]}
+
+    def helper():
+        return culprit
+
+    for refused in (
+        lambda: when()(lambda: culprit),
+        lambda: when()(lambda: helper()),
+        lambda: when()(lambda inside=inside: inside),
+        lambda: when(Cown(inside))(lambda cown: cown),
+        lambda: when()(lambda: (x for x in "abc")).result(),
+    ):
+        with pytest.raises(TypeError) as caught:
+            refused()
+        text = shown(caught.value)
+        assert os.path.dirname(boc.__file__) + os.sep not in text
+        assert "During handling" not in text
+        # Once where it is raised, and once where it was in the worker.
+        assert text.count("Error: ") <= 2
+
+
+def test_where_a_class_of_the_program_refuses_is_shown() -> None:
+    made = Unwilling()
+    for refused in (
+        lambda: when()(lambda: made),
+        lambda: when(Cown([made]))(lambda cown: cown),
+        lambda: when()(lambda: Unwilling()).result(),
+    ):
+        with pytest.raises(TypeError) as caught:
+            refused()
+        text = shown(caught.value)
+        assert "in __reduce__" in text and "ValueError: cannot be taken apart" in text
+        assert os.path.dirname(boc.__file__) + os.sep not in text.partition("ValueError")[2]
+
+
 def test_values_that_cannot_cross_are_refused(culprit: object) -> None:
     with pytest.raises(TypeError):
         when(Cown([culprit]))(lambda cown: None).result()

@@ -395,7 +395,9 @@ impl Known {
 /// Asks the Python half for the template.
 #[cold]
 fn prepared(function: &Object, code: &Object, globals: &Object) -> Result<Rc<Known>> {
-    let answer = object::call(SHIPPING, c"prepare", [function])?;
+    // Where in the Python half it was raised says nothing.
+    let answer =
+        object::call(SHIPPING, c"prepare", [function]).map_err(Raised::without_traceback)?;
     // SAFETY: the answer is a tuple with the definition, a list of guards, whether to ask again, what
     // stands for nothing in guards, a tuple of names, and two names. It keeps them alive.
     let known = unsafe {

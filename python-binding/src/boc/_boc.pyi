@@ -26,7 +26,9 @@ __all__ = [
     "raise_in_thread",
     "resume_interpreters",
     "set_exiting",
+    "settings_changed",
     "take_unseen",
+    "watch_settings",
     "when",
     "whencall",
 ]

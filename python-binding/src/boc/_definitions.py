@@ -30,6 +30,7 @@ import boc._things as _things
 from boc._boc import Definition
 from boc._identities import Identities
 from boc._importable import CannotImport, import_failed, import_module, where_main_looks
+from boc._tracebacks import cause_to_show
 
 _KEPT = 512
 """So many of the definitions that were loaded last stay alive without anybody's help."""
@@ -127,7 +128,7 @@ def unpickle(data: bytes, things: list[Any]) -> Any:
             raise
         except ImportError as error:
             name = _Watched.blame(data) or error.name
-            raise import_failed(name, error) from error
+            raise import_failed(name, error) from cause_to_show(error)
 
 
 class _Watched(pickle.Unpickler):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import traceback
 from typing import Any
 
 from boc import _shipping
 from boc._importable import hint
+from boc._tracebacks import text_of
 
 Description = tuple[bytes | None, list[Any], str, str, str]
 """The exception pickled, what the pickle refers to, its class's name, its message, its traceback."""
@@ -31,7 +31,7 @@ def describe(exception: BaseException) -> Description:
     """What other interpreters need to make an exception anew."""
     name = type(exception).__qualname__
     _give_hint(exception)
-    lines = "".join(traceback.format_exception(exception))
+    lines = text_of(exception)
     data: bytes | None
     things: list[Any]
     try:

@@ -10,6 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any, TypeVar
 
 from boc._boc import IN_WORKER
+from boc._tracebacks import cause_to_show
 
 
 _R = TypeVar("_R")
@@ -75,7 +76,7 @@ def import_module(name: str) -> ModuleType:
     except CannotImport:
         raise
     except Exception as error:
-        raise import_failed(name, error) from error
+        raise import_failed(name, error) from cause_to_show(error)
 
 
 def where_main_looks(act: Callable[[], _R]) -> _R:

@@ -5,6 +5,7 @@ The native half calls this for what it cannot do itself.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pickle import PicklingError
@@ -17,6 +18,7 @@ from boc._definitions import load, unpickle
 from boc._guards import MISSING, Guard
 from boc._pickling import Pickler
 from boc._templates import template_of
+from boc._tracebacks import cause_to_show
 
 __all__ = ["dumps", "explain", "forget", "load", "loads", "prepare"]
 
@@ -26,14 +28,13 @@ def dumps(value: Any) -> tuple[bytes, list[Any]]:
 
     :raises Exception: What pickling it raises, if it cannot be sent.
     """
-    try:
-        pickler = Pickler()
+    pickler = Pickler()
+    with contextlib.suppress(TypeError, AttributeError, PicklingError):
         return pickler.pickle(value), pickler.things
-    except (TypeError, AttributeError, PicklingError):
-        from boc._capture import Everything
+    from boc._capture import Everything
 
-        pickler = Everything()
-        return pickler.pickle(value), pickler.things
+    pickler = Everything()
+    return pickler.pickle(value), pickler.things
 
 
 def loads(data: bytes, things: list[Any]) -> Any:
@@ -67,7 +68,7 @@ def prepare(
     except Warning:
         raise  # that of an assignment, which the program wants to be an error
     except Exception as error:
-        raise _blamed(function, error) from error
+        raise _blamed(function, error) from cause_to_show(error)
     captured, made = template.captured, template.function
     varying = tuple(sorted(captured.varying))
     names = made.__name__, made.__qualname__
@@ -102,7 +103,9 @@ def explain(callable_: Any, role: str, index: int, error: Exception) -> TypeErro
         explained = TypeError(
             f"cannot send {_called(callable_)} to a worker: {place}{': ' if place else ''}{why}"
         )
-    explained.__cause__ = error
+    # The encoder of values has seen to it that its own exception tells no more than its text.
+    explained.__cause__ = error.__cause__ if located else cause_to_show(error)
+    explained.__suppress_context__ = True
     return explained
 
 
