@@ -185,8 +185,9 @@ impl Resident {
         let users =
             users.iter().flatten().map(|user| unsafe { Object::from_borrowed(user.as_ptr()) });
         let users: Vec<String> = users.map(|user| described(&user)).collect();
+        let by = if users.is_empty() { "" } else { " by " };
         error::type_error(format!(
-            "a cown's value cannot leave the worker where it was used last by {}: {why}",
+            "a cown's value cannot leave the worker where it was used last{by}{}: {why}",
             users.join(", and before by ")
         ))
     }
@@ -229,8 +230,9 @@ impl Resident {
         let parcel = self.pack_object().map_err(|raised| {
             // From now on it is said of the same behaviour, until the object can be packed.
             self.state().refused = true;
-            self.blame(raised).take().text()
-                + "; with `python -X dev` each behaviour is asked at its end what it leaves"
+            let hint = "; with `python -X dev` each behaviour is asked at its end what it leaves";
+            let hint = if CHECKED.load(Relaxed) { "" } else { hint };
+            self.blame(raised).take().text() + hint
         })?;
         let mut state = self.state();
         state.refused = false;
