@@ -7,22 +7,14 @@ is as good as the original. Whoever makes one closes it, or :func:`close_all` do
 
 from __future__ import annotations
 
-import builtins
 import os
 import pickle
 import select
-import sys
 import traceback
 from collections.abc import Iterator
 from io import BytesIO
 
 import boc
-
-# In code that pytest has rewritten, an `assert` that fails looks for these. A worker that imports the
-# test's module itself gets it as it was written.
-if "_pytest.assertion.rewrite" in sys.modules:
-    vars(builtins).setdefault("@py_builtins", builtins)
-    vars(builtins).setdefault("@pytest_ar", sys.modules["_pytest.assertion.rewrite"])
 
 _made: list[_Crossing] = []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import sys
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import boc
-from boc import Cown, quiesce, wait, when
-from crossing import works
+from boc import Cown, quiesce, wait, when, whencall
+from crossing import shown, works
 
 pytestmark = pytest.mark.by_value
 
@@ -108,6 +109,68 @@ def test_a_module_that_cannot_be_imported_in_the_worker(
     works()
 
 
+REFUSING = {
+    "itself": "raise ImportError('module refusing._core does not support loading in subinterpreters')",
+    "in a part": """
+        try:
+            raise ImportError('module refusing._core does not support loading in subinterpreters')
+        except ImportError as error:
+            raise ImportError('a long text') from error
+        """,
+    "in words of its own": "raise ImportError('this module does not support subinterpreters', name='refusing._core')",
+}
+
+
+@pytest.mark.parametrize("how", REFUSING)
+def test_a_module_that_refuses_and_that_a_body_imports_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    (tmp_path / "refusing.py").write_text(textwrap.dedent(REFUSING[how]))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    @when()
+    def body():
+        import refusing  # type: ignore[import-not-found]
+
+    @when()
+    def body_that_wraps():
+        try:
+            import refusing  # noqa: F401
+        except ImportError as error:
+            raise ValueError("no table") from error
+
+    for result, kind in (body, ImportError), (body_that_wraps, ValueError):
+        with pytest.raises(kind) as caught:
+            result.result()
+        (note,) = caught.value.__notes__
+        assert "the module 'refusing._core' cannot be used in a worker's interpreter" in note
+        assert 'boc.start(backend="direct")' in note and "BOC_BACKEND=direct" in note
+        assert note in shown(caught.value.__cause__ or caught.value)
+
+
+def test_an_extension_module_that_refuses() -> None:
+    if importlib.util.find_spec("_testsinglephase") is None:
+        pytest.skip("no such module in this build")
+
+    @when()
+    def body():
+        import _testsinglephase  # noqa: F401
+
+    with pytest.raises(ImportError) as caught:
+        body.result()
+    assert "the module '_testsinglephase' cannot be used in a worker" in shown(caught.value)
+
+
+def test_other_import_errors_get_no_hint() -> None:
+    @when()
+    def body():
+        import no_such_module  # type: ignore[import-not-found]  # noqa: F401
+
+    with pytest.raises(ModuleNotFoundError) as caught:
+        body.result()
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_the_program_looks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend("/no/such/folder")
     monkeypatch.setattr(sys, "argv", ["program", "--option"])
@@ -117,6 +180,162 @@ def test_the_program_looks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
         return sys.argv, sys.path, sys.executable, os.getpid(), tuple(sys.flags)
 
     assert seen.result() == (sys.argv, sys.path, sys.executable, os.getpid(), tuple(sys.flags))
+
+
+# Modules that nobody finds by their name.
+
+MODULE = """
+import math
+from boc import Cown
+
+factor = 3
+total = Cown(0)
+
+class Plain:
+    def __init__(self, n): self.n = n
+    def times(self): return self.n * factor
+
+def times(n): return n * factor
+def more(n): return times(n) + math.floor(1.5)
+def body(cown): return more(cown.value)
+def count(): return total
+"""
+
+LOADED = {
+    "from a file": """
+        spec = importlib.util.spec_from_file_location("from_a_file", file)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules["from_a_file"] = module
+        spec.loader.exec_module(module)
+        """,
+    "from a file, and not known": """
+        spec = importlib.util.spec_from_file_location("from_a_file", file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        """,
+    "in a package that is none": """
+        sys.modules["parent"] = types.ModuleType("parent")
+        spec = importlib.util.spec_from_file_location("parent.child", file)
+        module = sys.modules["parent"].child = importlib.util.module_from_spec(spec)
+        sys.modules["parent.child"] = module
+        spec.loader.exec_module(module)
+        """,
+    "run": "module = types.SimpleNamespace(**runpy.run_path(file))",
+    "made": """
+        module = types.ModuleType("made")
+        exec(open(file).read(), vars(module))
+        """,
+    "made and known": """
+        module = sys.modules["made"] = types.ModuleType("made")
+        exec(open(file).read(), vars(module))
+        """,
+}
+
+
+@pytest.mark.parametrize("how", LOADED)
+def test_modules_that_nobody_finds_by_their_name(program, tmp_path: Path, how: str) -> None:
+    file = tmp_path / "anywhere" / "odd-name.py"
+    file.parent.mkdir()
+    file.write_text(MODULE)
+    load = textwrap.dedent(LOADED[how])
+    done = program(
+        f"""
+import importlib.util, runpy, sys, types
+from boc import Cown, quiesce, when
+file = {str(file)!r}
+{load}
+cown, Plain, more = Cown(5), module.Plain, module.more
+print(when(cown)(module.body).result())
+print(when(cown)(lambda cown: module.more(cown.value)).result())
+print(when(cown)(lambda cown: more(cown.value)).result())
+print(when(Cown(Plain(2)))(lambda cown: cown.value.times()).result())
+print(type(when()(lambda: Plain(2)).result()) is Plain)
+print(when()(module.count).result() == module.total)
+"""
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "16\n16\n16\n6\nTrue\nTrue\n"
+
+
+def test_what_changes_in_a_module_that_the_program_has_made(program) -> None:
+    done = program(
+        """
+        import types
+        from boc import when
+        settings = types.ModuleType("settings")
+        for settings.number in 1, 2:
+            print(when()(lambda: settings.number).result())
+        settings.itself = settings
+        print(when()(lambda: settings.itself.itself.number).result())
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "1\n2\n2\n"), done.stderr
+
+
+def test_a_module_from_a_file_that_is_gone(program, tmp_path: Path) -> None:
+    file = tmp_path / "odd-name.py"
+    file.write_text("def double(n): return 2 * n\n")
+    done = program(
+        f"""
+        import importlib.util, os, sys
+        from boc import when
+        spec = importlib.util.spec_from_file_location("odd_name", {str(file)!r})
+        module = sys.modules["odd_name"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        os.unlink({str(file)!r})
+        try:
+            when()(lambda: module.double(2)).result()
+        except ImportError as error:
+            print(error)
+        print(when()(lambda: 1).result())
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the module 'odd_name' cannot be imported" in done.stdout
+    assert done.stdout.endswith("\n1\n")
+
+
+# Modules of tests, whose `assert` pytest has rewritten.
+
+TESTS = """
+from boc import Cown, when
+
+def helper(n):
+    assert n == 5
+
+def test_in_a_body():
+    @when(Cown([1, 2]))
+    def body(cown):
+        assert len(cown.value) == 3, "in a body"
+    body.result()
+
+def test_in_a_function_of_a_body():
+    def inner(n):
+        assert n > 5
+    when()(lambda: inner(4)).result()
+
+def test_in_a_function_of_the_module():
+    when()(lambda: helper(4)).result()
+
+def test_that_passes():
+    @when()
+    def body():
+        assert 1 + 1 == 2
+    body.result()
+"""
+
+
+@pytest.mark.parametrize("mode", ["prepend", "importlib"])
+def test_an_assert_that_fails_says_what_pytest_would(program, tmp_path: Path, mode: str) -> None:
+    (tmp_path / "test_some_asserts.py").write_text(TESTS)
+    arguments = ["-p", "no:cacheprovider", f"--import-mode={mode}", "."]
+    done = program(f"import sys, pytest; sys.exit(pytest.main({arguments}))", folder=tmp_path)
+    assert "3 failed, 1 passed" in done.stdout, done.stdout
+    said = [line for line in done.stdout.splitlines() if line.startswith("E  ")]
+    assert any(line.endswith("AssertionError: in a body") for line in said), done.stdout
+    assert any(line.endswith("assert 2 == 3") for line in said)
+    assert any(line.endswith("assert 4 > 5") for line in said)
+    assert "NameError" not in done.stdout
 
 
 # The program itself, wherever it comes from.
@@ -236,8 +455,62 @@ __main__
 def test_what_the_program_defines(program, how: str) -> None:
     done = program(PROGRAM, how=how)
     assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
+    (said,) = (line for line in done.stderr.splitlines() if "Warning" in line)
+    assert "change()" in said and "assigns the global 'counter'" in said
     assert done.stdout == PRINTED.lstrip()
+
+
+def test_functions_that_dispatch_on_classes(program) -> None:
+    done = program(
+        """
+        import collections.abc, functools, json
+        from boc import Cown, start, when
+
+        start(1)
+        class Plain: pass
+        class Derived(Plain): pass
+
+        @functools.singledispatch
+        def shown(value): "Shows."; return "something"
+        @shown.register
+        def _(value: int): return f"{value:+}"
+        @shown.register(list)
+        def _(value): return " ".join(map(shown, value))
+        @shown.register(Plain)
+        def _(value): return "plain"
+        @shown.register(collections.abc.Mapping)
+        def _(value): return "mapping"
+
+        class Kind:
+            @functools.singledispatchmethod
+            def shown(self, value): return "method"
+            @shown.register
+            def _(self, value: int): return "method for int"
+
+        for value in 4, "text", [1, [2]], Derived(), {}:
+            print(when(Cown(value))(lambda cown: shown(cown.value)).result())
+        print(when(Cown(4))(shown).result(), when()(lambda: shown.__doc__).result())
+        print(when()(lambda shown=shown: shown(5)).result())
+        print(when()(lambda: shown).result() is shown)
+        print(when()(lambda: [shown, shown.registry[list]]).result()[1] is shown.registry[list])
+        print(when(Cown(Kind()))(lambda cown: (cown.value.shown(1), cown.value.shown(""))).result())
+        # What is registered later.
+        shown.register(str, lambda value: "a text")
+        print(when()(lambda: shown("text")).result())
+        # Only in the worker.
+        @when()
+        def body():
+            shown.register(float, lambda value: "a number")
+            return shown(1.0)
+        print(body.result(), shown(1.0))
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        *("+4", "something", "+1 +2", "plain", "mapping"),
+        *("something Shows.", "+5", "True", "True", "('method for int', 'method')"),
+        *("a text", "a number something"),
+    ]
 
 
 def test_a_program_that_is_a_module(program, tmp_path: Path) -> None:
@@ -299,6 +572,81 @@ def test_globals_that_cannot_cross_are_refused_by_name(program) -> None:
     assert done.stdout == "True\nTrue\n1\n", done.stderr
 
 
+ASSIGNING = """
+import threading
+from boc import Cown, when
+
+counter = total = unused = 0
+
+def helper():
+    global counter
+    counter += 1
+
+def through():
+    helper()
+
+class Kind:
+    def method(self):
+        global total
+        def inner():
+            global total
+            total = 1
+        del total
+
+def nobody():
+    global unused
+    unused = 1
+
+def own():
+    global counter
+    counter += 1
+
+"""
+
+
+def test_a_global_that_a_function_of_the_program_assigns_is_warned_of_once(program) -> None:
+    done = program(
+        ASSIGNING
+        + """
+for _ in range(3):
+    when()(through).result()  # here
+when()(lambda: Kind).result()  # and here
+when(Cown(Kind()))(lambda cown: cown.value).result()
+when()(own).result()
+""",
+        how="file",
+    )
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if line]
+    assert len(said) == 4, done.stderr
+    assert "RuntimeWarning: helper() (" in said[0] and "global 'counter'" in said[0]
+    assert "keep it in a Cown" in said[0]
+    assert said[1].endswith("# here")
+    assert "RuntimeWarning: Kind.method() (" in said[2] and "global 'total'" in said[2]
+    assert said[3].endswith("# and here")
+
+
+def test_a_global_that_a_function_assigns_can_be_made_an_error(program) -> None:
+    done = program(
+        ASSIGNING
+        + """
+for body in through, own:
+    for _ in range(2):
+        try:
+            when()(body)
+        except RuntimeWarning as warning:
+            print(warning)
+print(when()(lambda: 1).result())
+""",
+        "-W",
+        "error",
+    )
+    assert done.returncode == 0, done.stderr
+    *said, last = done.stdout.splitlines()
+    assert len(said) == 4 and all("assigns the global 'counter'" in line for line in said)
+    assert last == "1"
+
+
 # What a worker says.
 
 
@@ -354,6 +702,115 @@ def test_what_workers_log_reaches_the_handlers(caplog: pytest.LogCaptureFixture)
         ("ERROR", "failed"),
     ]
     assert "KeyError: 'sorry'" in caplog.text and "in body" in caplog.text
+
+
+def test_the_streams_of_the_program_may_change(program) -> None:
+    done = program(
+        """
+        import contextlib, io, sys
+        from boc import quiesce, start, when
+
+        start(2)
+        def say(word):
+            print("out", word)
+            print("error", word, file=sys.stderr)
+            print("no end of line", end="")
+
+        def body(word):
+            when()(lambda: say(word)).result()
+            quiesce()
+        for n in range(3):
+            body(f"before {n}")
+            print()
+            out, error = io.StringIO(), io.StringIO()
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(error):
+                body(f"within {n}")
+            assert out.getvalue() == f"out within {n}\\nno end of line", out.getvalue()
+            assert error.getvalue() == f"error within {n}\\n"
+        body("after")
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    words = [*(f"before {n}" for n in range(3)), "after"]
+    assert done.stderr.splitlines() == [f"error {word}" for word in words]
+    assert [line for line in done.stdout.splitlines() if line.startswith("out")] == [
+        f"out {word}" for word in words
+    ]
+
+
+def test_a_stream_that_a_body_puts_in_the_place_of_its_own_is_left_there(program) -> None:
+    done = program(
+        """
+        import contextlib, io, sys
+        from boc import quiesce, start, when
+
+        start(1)
+        def body():
+            global stream
+            sys.stdout = stream = io.StringIO()
+            print("first")
+        def again():
+            print("second")
+            return sys.stdout.getvalue()
+        when()(body).result()
+        with contextlib.redirect_stdout(io.StringIO()) as outside:
+            print(when()(again).result())
+        sys.stdout.write(outside.getvalue())
+        """,
+        "-W",
+        "ignore",
+    )
+    assert (done.returncode, done.stdout) == (0, "first\nsecond\n\n"), done.stderr
+
+
+def test_levels_of_logging_may_change(program) -> None:
+    done = program(
+        """
+        import logging, boc
+        boc.start(1)
+        logging.basicConfig(format="%(levelname)s %(name)s %(message)s")
+        def body():
+            logging.getLogger("a.b").debug("debug")
+            logging.getLogger("a.c").info("info")
+        boc.when()(body).result()
+        logging.getLogger("a.b").setLevel(logging.DEBUG)
+        boc.when()(body).result()
+        logging.getLogger("a.b").setLevel(logging.NOTSET)
+        logging.root.setLevel(logging.INFO)
+        boc.when()(body).result()
+        logging.root.setLevel(logging.ERROR)
+        boc.when()(body).result()
+        boc.wait()
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "DEBUG a.b debug\nINFO a.c info\n")
+
+
+def test_the_environment_may_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    boc.start(2)
+
+    def seen(name):
+        return [os.environ.get(name), os.getenvb(name.encode())]
+
+    def look(name):
+        return whencall(seen, [], [name]).result()
+
+    assert look("BOC_TEST_A") == [None, None]
+    monkeypatch.setenv("BOC_TEST_A", "one ä")
+    assert look("BOC_TEST_A") == ["one ä", "one ä".encode()]
+    monkeypatch.setenv("BOC_TEST_A", "two")
+    assert look("BOC_TEST_A") == ["two", b"two"]
+    # What a body sets is its own, and lasts.
+    when()(lambda: os.environ.update(BOC_TEST_B="its own")).result()
+    monkeypatch.delenv("BOC_TEST_A")
+    assert look("BOC_TEST_A") == [None, None]
+    assert "BOC_TEST_B" not in os.environ
+    os.unsetenv("BOC_TEST_B")
+    # The next workers are these, if they are there.
+    wait()
+    monkeypatch.setenv("BOC_TEST_A", "three")
+    boc.start(2)
+    assert look("BOC_TEST_A") == ["three", b"three"]
 
 
 def test_logging_as_a_program_sets_it_up(program) -> None:

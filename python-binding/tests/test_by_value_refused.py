@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import io
 import os
+import re
 import socket
 import sys
 import threading
@@ -15,7 +18,7 @@ import pytest
 
 import boc
 from boc import Buffer, Cown, quiesce, wait, when, whencall
-from crossing import Gate, Log, shown, works
+from crossing import Gate, Log, Meeting, shown, works
 
 pytestmark = pytest.mark.by_value
 
@@ -76,6 +79,43 @@ def test_captures_that_cannot_cross_are_refused_by_name(culprit: object) -> None
     works()
 
 
+def test_what_is_said_of_what_cannot_cross_is_short(culprit: object) -> None:
+    """No frames of the package, which say nothing, and no exception twice."""
+    inside = {"deep": [culprit]}
+
+    def helper():
+        return culprit
+
+    for refused in (
+        lambda: when()(lambda: culprit),
+        lambda: when()(lambda: helper()),
+        lambda: when()(lambda inside=inside: inside),
+        lambda: when(Cown(inside))(lambda cown: cown),
+        lambda: when()(lambda: (x for x in "abc")).result(),
+    ):
+        with pytest.raises(TypeError) as caught:
+            refused()
+        text = shown(caught.value)
+        assert os.path.dirname(boc.__file__) + os.sep not in text
+        assert "During handling" not in text
+        # Once where it is raised, and once where it was in the worker.
+        assert text.count("Error: ") <= 2
+
+
+def test_where_a_class_of_the_program_refuses_is_shown() -> None:
+    made = Unwilling()
+    for refused in (
+        lambda: when()(lambda: made),
+        lambda: when(Cown([made]))(lambda cown: cown),
+        lambda: when()(lambda: Unwilling()).result(),
+    ):
+        with pytest.raises(TypeError) as caught:
+            refused()
+        text = shown(caught.value)
+        assert "in __reduce__" in text and "ValueError: cannot be taken apart" in text
+        assert os.path.dirname(boc.__file__) + os.sep not in text.partition("ValueError")[2]
+
+
 def test_values_that_cannot_cross_are_refused(culprit: object) -> None:
     with pytest.raises(TypeError):
         when(Cown([culprit]))(lambda cown: None).result()
@@ -107,6 +147,122 @@ def test_a_value_that_cannot_cross_is_a_type_error_of_the_body_that_left_it() ->
     # Whatever is in the cown, it can be used.
     when(cown)(lambda cown: setattr(cown, "value", 2)).result()
     assert when(cown)(lambda cown: cown.value).result() == 2
+
+
+def put(cown):
+    cown.value.append({"deep": threading.Lock()})
+
+
+def take(cown):
+    del cown.value[-1]
+
+
+def length(cown):
+    return len(cown.value)
+
+
+PUT = re.escape(f"put() ({__file__}:{put.__code__.co_firstlineno})")
+"""How the body is called that is to blame."""
+
+
+def test_what_a_body_puts_into_a_value_is_blamed_on_that_body() -> None:
+    boc.start(1)
+    cown = Cown([1, 2])
+    with contextlib.suppress(TypeError):  # in Python's development mode it is said here as well
+        when(cown)(put).result()
+    said = rf"last by {PUT}: cannot send value\[2\]\['deep'\] to a worker: an object of class _thread.lock"
+    # In the worker the value can be used, and from elsewhere it always is the same that is said.
+    for _ in range(2):
+        with pytest.raises(TypeError, match=said):
+            cown.acquire()
+            try:
+                cown.value  # noqa: B018
+            finally:
+                cown.release()
+        assert when(cown)(length).result() == 3
+    quiesce()
+    with pytest.raises(TypeError, match=said):
+        cown.unwrap()
+    when(cown)(take).result()
+    quiesce()
+    assert cown.unwrap() == [1, 2]
+
+
+def test_those_that_used_the_value_before_are_named_as_well() -> None:
+    boc.start(1)
+    cown = Cown([1, 2])
+    with contextlib.suppress(TypeError):
+        when(cown)(put).result()
+    for _ in range(5):
+        when(cown)(length).result()
+    quiesce()
+    with pytest.raises(TypeError, match=rf"last by (length\(\) .*, and before by )?{PUT}: cannot"):
+        cown.unwrap()
+
+
+def test_the_blame_for_a_value_falls_on_whatever_callable_it_was() -> None:
+    class Callable:
+        def __call__(self, cown):
+            put(cown)
+
+        def method(self, cown):
+            put(cown)
+
+    boc.start(1)
+    callables = Callable(), Callable().method, functools.partial(put), lambda cown: put(cown)
+    names = "Callable", "Callable.method", "put", "<lambda>"
+    for callable_, name in zip(callables, names, strict=True):
+        cown = Cown([])
+        with contextlib.suppress(TypeError):
+            when(cown)(callable_).result()
+        quiesce()
+        with pytest.raises(TypeError, match=f"used last by .*{name}"):
+            cown.unwrap()
+
+
+def test_a_value_that_has_moved_survives_what_cannot_cross() -> None:
+    boc.start(2)
+    cowns, meeting = [Cown([1]), Cown([1])], Meeting(2)
+    for cown in cowns:
+        when(cown)(lambda cown: meeting.wait() + len(cown.value))
+    # In one interpreter after the other; so this is where one of them moves to.
+    moved = when(cowns)(lambda cowns: [put(cown) for cown in cowns])
+    with pytest.raises(TypeError, match="cannot leave"):
+        moved.result()
+    for cown in cowns:
+        assert not cown.exception
+        quiesce()
+        with pytest.raises(TypeError, match=r"used last by .*cannot send value\[1\]\['deep'\]"):
+            cown.unwrap()
+
+
+def test_in_development_mode_each_body_is_asked_what_it_leaves(program) -> None:
+    done = program(
+        """
+        import threading
+        from boc import Cown, quiesce, start, when
+
+        start(1)
+        cown = Cown([1])
+        def put(cown): cown.value.append(threading.Lock())
+        def look(cown): return len(cown.value)
+        def take(cown): del cown.value[1]
+        print(when(cown)(look).result())
+        for _ in range(2):
+            try:
+                when(cown)(put).result()
+            except TypeError as error:
+                print("last by put() (<string>:7):" in str(error), "value[1]" in str(error))
+            print(when(cown)(look).result())
+            when(cown)(take).result()
+        quiesce()
+        print(cown.unwrap())
+        """,
+        "-X",
+        "dev",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "1\nTrue True\n2\nTrue True\n2\n[1]\n", done.stderr
 
 
 class Unready:

@@ -347,7 +347,7 @@ impl Cown {
                     // What cannot be packed stays.
                     // SAFETY: this thread holds the cown.
                     Ok(held) if pool::goes_by_value() => unsafe {
-                        Value::settle(&raw mut (*held).value)
+                        Value::settle(&raw mut (*held).value, None)
                     },
                     Ok(_) => Ok(()),
                     // Of an extension.
@@ -517,17 +517,19 @@ impl Drop for Depth {
     }
 }
 
-/// Lets go of what a behaviour has held that goes by value. What cannot go to other interpreters is replaced by the
-/// exception that says so; but a `Buffer` that somebody looks at can go later, so that one stays.
+/// Lets go of what a behaviour has held that goes by value. If it has set a value that cannot go to other
+/// interpreters, that is replaced by the exception that says so; but a value that it has changed stays, and so does a
+/// `Buffer` that somebody looks at, which can go later. `user` is the behaviour; see
+/// [`Resident::check`](crate::resident::Resident::check).
 ///
 /// # Safety
 ///
 /// This thread holds what belongs to the cown.
-pub(crate) unsafe fn settle(held: *mut Held) -> Result<()> {
+pub(crate) unsafe fn settle(held: *mut Held, user: Option<&Object>) -> Result<()> {
     // SAFETY: passed on to the caller.
     unsafe {
-        Value::settle(&raw mut (*held).value).map_err(|raised| {
-            if raised.is(ffi::PyExc_BufferError) {
+        Value::settle(&raw mut (*held).value, user).map_err(|raised| {
+            if raised.is(ffi::PyExc_BufferError) || !(*held).value.is_new_here() {
                 return raised;
             }
             let exception = raised.take();

@@ -8,7 +8,7 @@ use crate::{
     contents::Contents,
     cown,
     error::{Raised, Result},
-    function::Function,
+    function::{self, Function},
     object::{self, Object},
     orphan,
     parcel::Parcel,
@@ -44,12 +44,15 @@ impl Errand {
                 // SAFETY: the behaviour holds the cown.
                 unsafe { (*contents).holder.store(thread, Relaxed) };
             });
+            let mut user = None;
             // Taken, since an exception must not be set while other code runs.
-            let mut returned = orphan::end_after_body(self.call(held)).map_err(Raised::take);
+            let mut returned =
+                orphan::end_after_body(self.call(held, &mut user)).map_err(Raised::take);
+            worker::after_behaviour();
             contents_of(held).for_each(|contents| {
                 // SAFETY: as above; the token is this thread's until now.
                 let settled = unsafe {
-                    let settled = cown::settle(&raw mut (*contents).held);
+                    let settled = cown::settle(&raw mut (*contents).held, user.as_ref());
                     (*contents).holder.store(NOBODY, Relaxed);
                     settled
                 };
@@ -64,9 +67,13 @@ impl Errand {
         });
     }
 
-    fn call(&self, held: Held<'_>) -> Result<Object> {
+    /// Notes whose code is called; see [`Resident::check`](crate::resident::Resident::check).
+    fn call(&self, held: Held<'_>, user: &mut Option<Object>) -> Result<Object> {
         // First what can fail, so that nobody has seen the cowns then.
         let function = self.function.build()?;
+        if held.iter().next().is_some() {
+            *user = function::user(&function);
+        }
         let cowns: SmallVec<[Object; 4]> = held.iter().map(object_of).collect::<Result<_>>()?;
         let Some(arguments) = &self.arguments else { return call(&function, &cowns) };
         let arguments = arguments.iter().map(|argument| match argument {

@@ -56,6 +56,14 @@ impl Raised {
         Self(())
     }
 
+    /// As if it were raised here; what it comes from stays.
+    pub fn without_traceback(self) -> Self {
+        let exception = self.take();
+        // SAFETY: both are alive; `None` stands for no traceback.
+        unsafe { ffi::PyException_SetTraceback(exception.as_ptr(), ffi::Py_None()) };
+        Self::restore(exception)
+    }
+
     /// Nobody wants to know.
     pub fn clear(self) {
         // SAFETY: an exception is set, so the thread is attached.

@@ -151,6 +151,26 @@ unsafe fn is_plain(callable: *mut PyObject) -> bool {
     }
 }
 
+/// The code that a callable runs first, or the name of its class. Not the callable, which can refer to anything.
+pub(crate) fn user(callable: &Object) -> Option<Object> {
+    // SAFETY: the object is alive; the class is looked at before the code, which is borrowed, is asked for.
+    let code = unsafe {
+        let object = callable.as_ptr();
+        let is_function = ffi::Py_TYPE(object) == &raw mut ffi::PyFunction_Type;
+        is_function.then(|| borrowed(ffi::PyFunction_GetCode(object))).flatten()
+    };
+    code.or_else(|| user_of_other(callable))
+}
+
+#[cold]
+fn user_of_other(callable: &Object) -> Option<Object> {
+    let get = |name| callable.get(name).map_err(Raised::clear).ok();
+    // What methods, partials, and what `functools.lru_cache` makes, have inside. A class can have such a name, too.
+    let inner = get(c"__func__").or_else(|| get(c"func")).or_else(|| get(c"__wrapped__"));
+    let code = inner.and_then(|inner| inner.get(c"__code__").map_err(Raised::clear).ok());
+    code.or_else(|| Object::str(&callable.class_name()).map_err(Raised::clear).ok())
+}
+
 /// A reference to what is borrowed; `None` for null.
 ///
 /// # Safety
@@ -389,7 +409,9 @@ impl Known {
 /// Asks the Python half for the template.
 #[cold]
 fn prepared(function: &Object, code: &Object, globals: &Object) -> Result<Rc<Known>> {
-    let answer = object::call(SHIPPING, c"prepare", [function])?;
+    // Where in the Python half it was raised says nothing.
+    let answer =
+        object::call(SHIPPING, c"prepare", [function]).map_err(Raised::without_traceback)?;
     // SAFETY: the answer is a tuple with the definition, a list of guards, whether to ask again, what
     // stands for nothing in guards, a tuple of names, and two names. It keeps them alive.
     let known = unsafe {

@@ -27,6 +27,7 @@
 //! - [`behaviour`], [`errand`]: those that run in the main interpreter, and those that run in any;
 //! - [`pool`]: which executor they go to;
 //! - [`worker`]: workers with interpreters of their own;
+//! - [`watched`]: what those take over from the program, and whether it has changed;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`callbacks`]: what is to be called when behaviours have ended.
 
@@ -52,6 +53,7 @@ pub mod thing;
 pub mod threads;
 pub mod unseen;
 pub mod value;
+pub mod watched;
 pub mod when;
 pub mod worker;
 

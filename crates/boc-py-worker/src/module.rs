@@ -56,11 +56,16 @@ pub(crate) fn in_workers() -> *mut PyModuleDef {
 
 const NO_SLOT: PyModuleDef_Slot = PyModuleDef_Slot { slot: 0, value: ptr::null_mut() };
 
-static METHODS: Table<PyMethodDef, 4> = Table::new([
+static METHODS: Table<PyMethodDef, 5> = Table::new([
     without(
         c"current_worker",
         current_worker,
         c"current_worker($module, /)\n--\n\nThe name of the worker that this thread is.",
+    ),
+    without(
+        c"flush_after_behaviour",
+        flush_after_behaviour,
+        c"flush_after_behaviour($module, /)\n--\n\nHas `boc._worker.flush` called at the end of the behaviour.",
     ),
     with_many(
         c"ask",
@@ -81,6 +86,13 @@ unsafe extern "C" fn tell(_: *mut PyObject, message: *mut PyObject) -> *mut PyOb
         // SAFETY: called by Python; the object is alive during the call.
         let message = Parcel::pack(&unsafe { Object::from_borrowed(message) })?;
         mail::post(Letter::Call("boc._mail", c"receive", message));
+        Ok(Object::none())
+    })
+}
+
+unsafe extern "C" fn flush_after_behaviour(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    entered(|| {
+        worker::flush_after_behaviour();
         Ok(Object::none())
     })
 }

@@ -177,12 +177,13 @@ impl Value {
     }
 
     /// Packs an object of the main interpreter, on a thread that is attached there, and sees to it that an
-    /// object of a worker that was just set can be packed. Says why not.
+    /// object of a worker that was just set can be packed. Says why not. `user` is who has held the cown; see
+    /// [`Resident::check`].
     ///
     /// # Safety
     ///
     /// As for [`Value::read`].
-    pub unsafe fn settle(place: *mut Self) -> Result<()> {
+    pub unsafe fn settle(place: *mut Self, user: Option<&Object>) -> Result<()> {
         // SAFETY: passed on to the caller; as in `parcel`.
         unsafe {
             let packed = match &*place {
@@ -191,7 +192,7 @@ impl Value {
                 }
                 Self::Resident(resident) => {
                     let resident = Arc::clone(resident);
-                    resident.check()?
+                    resident.check(user)?
                 }
                 Self::Object(_) | Self::Parcel(_) | Self::Failure(_) | Self::Cancelled => None,
             };

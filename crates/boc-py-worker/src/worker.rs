@@ -15,7 +15,7 @@ mod life;
 mod living;
 mod reserve;
 
-pub(crate) use self::crew::{before_behaviour, name};
+pub(crate) use self::crew::{after_behaviour, before_behaviour, flush_after_behaviour, name};
 pub use self::{
     crew::{Crew, end_resting, try_import},
     fork::{after_fork_in_child, after_fork_in_parent, before_fork},

@@ -45,8 +45,8 @@ mod _boc {
             Pool, cancelled, check_timeout, close_callbacks, end_resting_interpreters,
             forget_after_fork, hold_callbacks, inside_behaviour, leave_pool_after_fork,
             let_go_of_callbacks, needs_main_interpreter, pause_interpreters, raise_in_thread,
-            resume_interpreters, set_callbacks_served, set_exiting, take_callbacks, take_unseen,
-            try_import,
+            resume_interpreters, set_callbacks_served, set_exiting, settings_changed,
+            take_callbacks, take_unseen, try_import, watch_settings,
         },
     };
 

@@ -4,7 +4,7 @@ use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
     callbacks, contents, orphan,
     parcel::Parcel,
-    patience, pool, unseen,
+    patience, pool, unseen, watched,
     worker::{self, Crew},
 };
 use pyo3::{
@@ -265,6 +265,24 @@ pub(crate) fn pause_interpreters() {
 #[pyfunction]
 pub(crate) fn resume_interpreters() {
     worker::after_fork_in_parent();
+}
+
+/// Has workers take over what changes in the dictionary of `sys`, as far as it is about streams, and in that of the
+/// environment.
+#[pyfunction]
+pub(crate) fn watch_settings(
+    py: Python<'_>,
+    sys: &Bound<'_, PyAny>,
+    environment: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    let watched = watched::watch(&convert::given(sys), &convert::given(environment));
+    watched.map_err(|raised| convert::error(py, raised))
+}
+
+/// Has workers take over the settings of the program once more.
+#[pyfunction]
+pub(crate) fn settings_changed() {
+    watched::note_change();
 }
 
 /// Called in a child process, on the thread that forked.

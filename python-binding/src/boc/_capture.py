@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import copyreg
 import dataclasses
-import dis
 import enum
 import functools
 import io
@@ -37,9 +36,11 @@ from cloudpickle import cloudpickle  # type: ignore[import-untyped]
 
 from boc import _definitions
 from boc._boc import Buffer, Cown, Definition
+from boc._dispatching import is_dispatching
 from boc._guards import CELL, CLASS, MISSING, NAME, Guard, is_data
 from boc._identities import Identities
-from boc._importable import can_import_module, module_of
+from boc._importable import can_import, can_import_module, is_main, module_of
+from boc._names import names_assigned_in, names_in, warn_of_assignments
 from boc._pickling import Pickler
 from boc._templates import Captured
 
@@ -73,6 +74,7 @@ class Capture(Everything):
     :param scope: Globals some of which are left out.
     :param varying: Their names.
     :ivar changing: The names in the scope whose values can change in themselves.
+    :ivar assigning: The code that assigns globals.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Capture(Everything):
         self.guards: dict[tuple[int, str | None], Guard] = {}
         self.volatile = False
         self.changing: set[str] = set()
+        self.assigning: list[CodeType] = []
         self._scope, self.varying = scope, varying
         self._users: dict[str, set[int]] = {}
         self._foreign: set[int] = set()
@@ -120,6 +123,8 @@ class Capture(Everything):
             names = self._used(function)
             scope = self._fresh(known, names)
             captured = {name: known[name] for name in names if name in known}
+            if names_assigned_in(code):
+                self.assigning.append(code)
             modules = _submodules(code, [*captured.values(), *contents_of(closure)])
         else:
             # What a module keeps in there is its own business.
@@ -225,6 +230,7 @@ def capture(
         functions that are sent with it use them, too.
     """
     pickler, data = _pickled(thing, varying)
+    warn_of_assignments(pickler.assigning)
     things, guards = pickler.things, list(pickler.guards.values())
     for each in things:
         if type(each) is Buffer and not each.readonly:
@@ -320,7 +326,6 @@ _CONSTANT = {
     bytes,
     range,
     BuiltinFunctionType,
-    ModuleType,
     functools._lru_cache_wrapper,
 }
 _CONSTANT_MODULES = frozenset(
@@ -354,7 +359,11 @@ def _is_constant(value: Any) -> bool:
     """Whether a value cannot change, so that comparing its identity is enough."""
     kind = type(value)
     if kind is FunctionType:
+        if is_dispatching(value) and not can_import(value):
+            return False  # more can be registered
         return _is_constant((value.__defaults__, tuple((value.__kwdefaults__ or {}).values())))
+    if kind is ModuleType:
+        return can_import_module(value) or is_main(value)
     if isinstance(value, enum.Enum):
         return all(map(_is_constant, vars(value).values()))
     if kind in _CONSTANT or isinstance(value, type) or id(value) in _SENTINELS:
@@ -366,31 +375,3 @@ def _is_constant(value: Any) -> bool:
         return all(_is_constant(getattr(value, field.name, None)) for field in fields)
     place = kind.__module__, kind.__qualname__
     return kind.__module__ in _CONSTANT_MODULES and place not in _CHANGEABLE
-
-
-@functools.lru_cache(1024)
-def names_in(code: CodeType) -> tuple[str, ...]:
-    """The globals that code refers to, also inside of other functions and bodies of classes."""
-    names = {
-        instruction.argval: None
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in _GLOBAL
-    }
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            names.update(dict.fromkeys(names_in(constant)))
-    return tuple(names)
-
-
-def names_stored_by(code: CodeType) -> frozenset[str]:
-    """The globals that code itself assigns to or deletes."""
-    return frozenset(
-        instruction.argval
-        for instruction in dis.get_instructions(code)
-        if instruction.opname in ("STORE_GLOBAL", "DELETE_GLOBAL")
-    )
-
-
-_GLOBAL = frozenset(
-    ("LOAD_GLOBAL", "STORE_GLOBAL", "DELETE_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS")
-)

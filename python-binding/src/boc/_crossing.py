@@ -11,6 +11,7 @@ from types import ModuleType
 
 from boc import _shipping
 from boc._importable import CannotImport
+from boc._tracebacks import cause_to_show
 
 Part = tuple[str, object]
 """How to get to a part, and the part."""
@@ -29,7 +30,7 @@ def explain(name: str, value: object, error: BaseException) -> BaseException:
         f"({str(reason) or type(reason).__name__}); {_advice(part)}, "
         'or use boc.start(backend="direct")'
     )
-    explained.__cause__ = error
+    explained.__cause__ = cause_to_show(error)
     explained.__suppress_context__ = True
     return explained
 

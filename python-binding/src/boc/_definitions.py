@@ -11,6 +11,7 @@ copy's attributes are: definitions are numbered in the order they were made.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import io
 import itertools
@@ -68,9 +69,19 @@ def age_of(class_: type) -> int | None:
     return _ages.get(class_)
 
 
-def _original(name: str) -> Any:
+def original(name: str) -> Any:
     """The class or function of that name, if it was made here and is alive."""
     return _named.get(name) if name.startswith(_prefix) else None
+
+
+def is_original(thing: object) -> bool:
+    """Whether a function was made here."""
+    return original(_names.get(thing) or "") is thing
+
+
+def set_name(thing: object, name: str) -> None:
+    """Note the name of what was made here like one of another interpreter."""
+    _names.set(thing, name)
 
 
 def know(definition: Definition, thing: object) -> None:
@@ -177,17 +188,17 @@ def make_function(
     source: tuple[str, list[str]] | None,
 ) -> FunctionType:
     """The original function of that name, or a new one that lacks all but code and closure."""
-    original = _original(name)
-    if original is not None:
-        return original  # type: ignore[no-any-return]
+    known = original(name)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
     if isinstance(scope, str):
-        scope = import_module(scope).__dict__
+        scope = _scope(scope, code)
     else:
         scope.setdefault("__builtins__", __builtins__)
     if source is not None:
         _remember_source(*source)
     function = FunctionType(code, scope, None, None, cells)
-    _names.set(function, name)
+    set_name(function, name)
     return function
 
 
@@ -195,7 +206,7 @@ def finish_function(
     function: FunctionType, state: tuple[dict[str, Any], dict[str, Any], list[ModuleType]]
 ) -> None:
     """Give a function its parts, unless it is the original. The modules just had to be imported."""
-    if _original(_names.get(function) or "") is not function:
+    if not is_original(function):
         attributes, captured, _ = state
         function.__globals__.update(captured)
         for name, value in attributes.items():
@@ -206,9 +217,9 @@ def make_from_template(
     definition: Definition, name: str, cells: tuple[CellType, ...] | None, reused: bool
 ) -> FunctionType:
     """The original function of that name, or one made from the template."""
-    original = _original(name)
-    if original is not None:
-        return original  # type: ignore[no-any-return]
+    known = original(name)
+    if known is not None:
+        return known  # type: ignore[no-any-return]
     key = f"{name}/{definition.id}"
     known = _named.get(key) if reused else None
     if known is not None:
@@ -218,7 +229,7 @@ def make_from_template(
         template.__code__, template.__globals__, template.__name__, None, cells
     )
     function.__qualname__ = template.__qualname__
-    _names.set(function, name)
+    set_name(function, name)
     if reused:
         _named[key] = function
     return function
@@ -226,7 +237,7 @@ def make_from_template(
 
 def finish_from_template(function: FunctionType, state: tuple[Any, ...]) -> None:
     """Give a function that was made from a template what it has of its own."""
-    if _original(_names.get(function) or "") is not function:
+    if not is_original(function):
         function.__defaults__, function.__kwdefaults__, attributes, variables, names = state
         function.__globals__.update(variables)
         function.__dict__.update(attributes)
@@ -236,9 +247,34 @@ def finish_from_template(function: FunctionType, state: tuple[Any, ...]) -> None
 
 def make_module_function(code: bytes, module: str, name: str, qualified_name: str) -> FunctionType:
     """The template of a function that belongs to an importable module."""
-    return make_template(
-        marshal.loads(code), import_module(module).__dict__, name, qualified_name
-    )
+    made = marshal.loads(code)
+    return make_template(made, _scope(module, made), name, qualified_name)
+
+
+def _scope(module: str, code: CodeType) -> dict[str, Any]:
+    """The globals of a module, with those that code refers to which pytest has rewritten."""
+    scope = import_module(module).__dict__
+    if _PYTEST not in scope and _mentions(code, _PYTEST):
+        scope[_PYTEST] = _Rewriting()
+        scope["@py_builtins"] = builtins
+    return scope
+
+
+def _mentions(code: CodeType, name: str) -> bool:
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return name in code.co_names or any(_mentions(constant, name) for constant in inner)
+
+
+_PYTEST = "@pytest_ar"
+"""How the module is called in code that pytest has rewritten which makes the text of an ``assert`` that fails.
+A worker has imported the test's module as it was written."""
+
+
+class _Rewriting:
+    """That module, imported when an ``assert`` fails."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("_pytest.assertion.rewrite"), name)
 
 
 def make_template(
@@ -249,6 +285,11 @@ def make_template(
     function = FunctionType(code, scope, name, None, cells)
     function.__qualname__ = qualified_name
     return function
+
+
+def fill_module(module: ModuleType, content: dict[str, Any]) -> None:
+    """Put into a module what belongs there."""
+    vars(module).update(content)
 
 
 def make_cell() -> CellType:

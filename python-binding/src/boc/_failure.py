@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import traceback
+import contextlib
 from typing import Any
 
 from boc import _shipping
+from boc._importable import hint
+from boc._tracebacks import text_of
 
 Description = tuple[bytes | None, list[Any], str, str, str]
 """The exception pickled, what the pickle refers to, its class's name, its message, its traceback."""
@@ -28,7 +30,8 @@ class WorkerError(RuntimeError):
 def describe(exception: BaseException) -> Description:
     """What other interpreters need to make an exception anew."""
     name = type(exception).__qualname__
-    lines = "".join(traceback.format_exception(exception))
+    _give_hint(exception)
+    lines = text_of(exception)
     data: bytes | None
     things: list[Any]
     try:
@@ -36,6 +39,13 @@ def describe(exception: BaseException) -> Description:
     except Exception:
         data, things = None, []
     return data, things, name, _message(exception), f'\n"""\n{lines}"""'
+
+
+def _give_hint(exception: BaseException) -> None:
+    with contextlib.suppress(Exception):  # it, or its text, may be anything
+        note = hint(exception)
+        if note is not None and note not in getattr(exception, "__notes__", ()):
+            exception.add_note(note)
 
 
 def _bare(exception: BaseException) -> tuple[BaseException, Any]:

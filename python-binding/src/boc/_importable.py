@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from collections.abc import Callable
 from types import FunctionType, ModuleType
 from typing import Any, Literal, TypeVar
 
 from boc._boc import IN_WORKER
+from boc._tracebacks import cause_to_show
 
 _R = TypeVar("_R")
 
@@ -30,6 +32,11 @@ def can_import_module(module: ModuleType) -> bool:
     """Whether importing by its name gives this module."""
     name = module.__name__
     return sys.modules.get(name) is module and _can_import(name, module) and _expect(name)
+
+
+def is_main(module: ModuleType) -> bool:
+    """Whether this is the main script."""
+    return module.__name__ in _MAIN
 
 
 def can_import(thing: Any) -> bool:
@@ -155,29 +162,52 @@ def import_failed(name: str | None, error: Exception) -> CannotImport:
     if way:
         what += f", which imports {', which imports '.join(map(repr, way))},"
     refusal = _refusal(error)
-    reason = f"{type(error).__name__}: {error}" if refusal is None else refusal
+    reason = f"{type(error).__name__}: {error}" if refusal is None else refusal[0]
     failed = CannotImport(
-        f"{what} cannot be imported in a worker's interpreter ({reason}); start with "
-        'boc.start(backend="direct"), or set BOC_BACKEND=direct, to run behaviours in the interpreter of the '
-        "program, or keep it out of what behaviours use",
-        name=name,
+        f"{what} cannot be imported in a worker's interpreter ({reason}); {_ADVICE}", name=name
     )
-    failed.__cause__ = error if refusal is None else None
+    failed.__cause__ = cause_to_show(error) if refusal is None else None
     return failed
 
 
-def _refusal(error: BaseException | None) -> str | None:
-    """What Python said of an extension module that only the main interpreter can load.
+_ADVICE = (
+    'start with boc.start(backend="direct"), or set BOC_BACKEND=direct, to run behaviours in the interpreter of the '
+    "program, or keep it out of what behaviours use"
+)
 
-    It comes first; packages may have made a long story of it.
+
+def hint(exception: BaseException) -> str | None:
+    """What to say of an exception that comes from a module which refuses the interpreters of workers."""
+    refusal = _refusal(exception)
+    if refusal is None:
+        return None
+    _, name = refusal
+    what = "a module" if name is None else f"the module {name!r}"
+    return f"{what} cannot be used in a worker's interpreter; {_ADVICE}"
+
+
+def _refusal(error: BaseException | None) -> tuple[str, str | None] | None:
+    """What was said of an extension module that only the main interpreter can load, and its name, if that is known.
+
+    It comes first; packages may have made a long story of it. Nothing is said of what has its advice.
     """
-    refusal, seen = None, set()
-    while error is not None and id(error) not in seen:
+    found, seen = None, set()
+    while error is not None and id(error) not in seen and not isinstance(error, CannotImport):
         seen.add(id(error))
-        if isinstance(error, ImportError) and "subinterpreters" in str(error):
-            refusal = str(error)
-        error = error.__cause__ or error.__context__
-    return refusal
+        if isinstance(error, ImportError):
+            # It may be quoted in the text of another one.
+            said = _REFUSAL.search(str(error))
+            if said is not None:
+                found = said[0], said["name"] or error.name
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return found
+
+
+_REFUSAL = re.compile(
+    r"module (?P<name>[\w.]+) does not support loading in subinterpreters"
+    r"|[^\n]*modules? do(es)? not (yet )?support subinterpreters[^\n]*"  # of PyO3
+    r"|[^\n]*can only be loaded into one interpreter per process[^\n]*"  # of Cython
+)
 
 
 def _way(error: BaseException) -> list[str]:

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from types import CellType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from boc import _definitions
-from boc._importable import can_import, can_import_module, import_module
+from boc import _definitions, _dispatching
+from boc._importable import can_import, can_import_module, import_module, is_main
 from boc._things import CLASSES, thing
 
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE
@@ -105,11 +105,25 @@ class Pickler(pickle.Pickler):
 
 
 def _reduce_function(pickler: Pickler, function: FunctionType) -> Any:
-    return NotImplemented if can_import(function) else pickler.reduce_function(function)
+    if can_import(function):
+        return NotImplemented
+    if _dispatching.is_dispatching(function):
+        return _dispatching.reduce_function(function)
+    return pickler.reduce_function(function)
 
 
 def _reduce_module(_: Pickler, module: ModuleType) -> Any:
-    return (import_module, (module.__name__,)) if can_import_module(module) else NotImplemented
+    if can_import_module(module):
+        return import_module, (module.__name__,)
+    if type(module) is not ModuleType or is_main(module):
+        return NotImplemented
+    # One that the program has made itself.
+    state = {name: value for name, value in vars(module).items() if name not in _OF_IMPORTING}
+    make = ModuleType, (module.__name__,)
+    return *make, state, None, None, _definitions.fill_module
+
+
+_OF_IMPORTING = frozenset(("__builtins__", "__spec__", "__loader__"))
 
 
 def _reduce_cached(_: Pickler, cached: Any) -> Any:
@@ -168,5 +182,6 @@ _REDUCERS: dict[type, Callable[[Any, Any], Any]] = {
     ModuleType: _reduce_module,
     CellType: lambda pickler, cell: pickler.reduce_cell(cell),
     functools._lru_cache_wrapper: _reduce_cached,
+    functools.singledispatchmethod: lambda _, method: _dispatching.reduce_method(method),
     io.TextIOWrapper: _reduce_stream,
 }

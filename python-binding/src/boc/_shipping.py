@@ -5,6 +5,7 @@ The native half calls this for what it cannot do itself.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import sys
 from pickle import PicklingError
@@ -18,6 +19,7 @@ from boc._guards import MISSING, Guard
 from boc._importable import CannotImport
 from boc._pickling import Pickler
 from boc._templates import template_of
+from boc._tracebacks import cause_to_show
 
 __all__ = ["dumps", "explain", "forget", "load", "loads", "prepare"]
 
@@ -27,14 +29,13 @@ def dumps(value: Any) -> tuple[bytes, list[Any]]:
 
     :raises Exception: What pickling it raises, if it cannot be sent.
     """
-    try:
-        pickler = Pickler()
+    pickler = Pickler()
+    with contextlib.suppress(TypeError, AttributeError, PicklingError):
         return pickler.pickle(value), pickler.things
-    except (TypeError, AttributeError, PicklingError):
-        from boc._capture import Everything
+    from boc._capture import Everything
 
-        pickler = Everything()
-        return pickler.pickle(value), pickler.things
+    pickler = Everything()
+    return pickler.pickle(value), pickler.things
 
 
 def loads(data: bytes, things: list[Any]) -> Any:
@@ -68,8 +69,10 @@ def prepare(
         template = template_of(function)
     except CannotImport as error:
         raise error.with_traceback(None)
+    except Warning:
+        raise  # that of an assignment, which the program wants to be an error
     except Exception as error:
-        raise _blamed(function, error) from error
+        raise _blamed(function, error) from cause_to_show(error)
     captured, made = template.captured, template.function
     varying = tuple(sorted(captured.varying))
     names = made.__name__, made.__qualname__
@@ -106,7 +109,9 @@ def explain(callable_: Any, role: str, index: int, error: Exception) -> Exceptio
         explained = TypeError(
             f"cannot send {_called(callable_)} to a worker: {place}{': ' if place else ''}{why}"
         )
-    explained.__cause__ = error
+    # The encoder of values has seen to it that its own exception tells no more than its text.
+    explained.__cause__ = error.__cause__ if located else cause_to_show(error)
+    explained.__suppress_context__ = True
     return explained
 
 
@@ -176,7 +181,8 @@ def _blamed(function: FunctionType, error: Exception) -> TypeError:
 
 def _culprit(function: FunctionType, seen: set[int]) -> tuple[list[str], Any]:
     """How to get to what cannot be sent, through the functions on the way."""
-    from boc._capture import Capture, contents_of, names_in
+    from boc._capture import Capture, contents_of
+    from boc._names import names_in
 
     parts = [
         ("global", name, function.__globals__[name])

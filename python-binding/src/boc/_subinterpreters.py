@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 import logging
+import os
 import sys
 from typing import Any
 
-from boc._boc import Pool, end_resting_interpreters
+from boc._boc import Pool, end_resting_interpreters, settings_changed, watch_settings
 
 
 class SubInterpreters:
@@ -25,6 +26,7 @@ class SubInterpreters:
     def start(self, pool: Pool, count: int) -> None:
         """Start the workers; stops the pool if that fails."""
         _import_first()
+        _watch_once()
         path = [entry for entry in sys.path if isinstance(entry, str)]
         pool.start_interpreters(count, path, _settings())
         self._pool = pool
@@ -48,13 +50,46 @@ def _settings() -> dict[str, Any]:
     return {
         "argv": [str(argument) for argument in getattr(sys, "argv", [])],
         "dont_write_bytecode": sys.dont_write_bytecode,
+        **changing_settings(),
+    }
+
+
+def changing_settings() -> dict[str, Any]:
+    """What it takes over again whenever that changes."""
+    return {
         "log_level": _lowest_level(),
         "forward": [
             name
             for name in ("stdout", "stderr")
             if getattr(sys, name) is not getattr(sys, f"__{name}__")
         ],
+        "environment": dict(os.environ),
     }
+
+
+_watching = False
+
+
+def _watch_once() -> None:
+    """Have workers know when one of those has changed."""
+    global _watching
+    if _watching:
+        return
+    _watching = True
+    environment = getattr(os.environ, "_data", None)
+    # Without room for one more who watches, everything stays as it is at the start of the workers.
+    with contextlib.suppress(RuntimeError):
+        watch_settings(vars(sys), environment if isinstance(environment, dict) else {})
+    # Called by `setLevel`; logging has nothing that is meant for this.
+    manager: Any = logging.root.manager
+    clear = getattr(manager, "_clear_cache", None)
+    if clear is not None:
+
+        def clear_and_tell() -> None:
+            clear()
+            settings_changed()
+
+        manager._clear_cache = clear_and_tell
 
 
 def _lowest_level() -> int:

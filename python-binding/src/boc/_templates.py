@@ -75,7 +75,8 @@ class Template:
             self.captured = self._capture(before)
 
     def _capture(self, before: Captured | None) -> Captured:
-        from boc._capture import capture, names_stored_by
+        from boc._capture import capture
+        from boc._names import names_stored_by
 
         scope = self.function.__globals__
         # What a behaviour assigns must not be there when the next one runs.

@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import importlib.machinery
 import io
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +14,12 @@ from types import ModuleType
 from typing import Any
 
 from boc import _module_cowns, _shipping
-from boc._boc import ask, current_worker, tell  # type: ignore[attr-defined,unused-ignore]
+from boc._boc import (  # type: ignore[attr-defined,unused-ignore]
+    ask,
+    current_worker,
+    flush_after_behaviour,
+    tell,
+)
 
 Settings = dict[str, Any]
 
@@ -27,19 +33,54 @@ def prepare(settings: Settings) -> None:
     sys.dont_write_bytecode = settings["dont_write_bytecode"]
     # Who needs a value that lives here, while a behaviour runs, waits so long at the most.
     sys.setswitchinterval(0.0001)
+    flush()
     for name in "stdout", "stderr":
-        if name in settings["forward"]:
-            setattr(sys, name, _Forward(name))
-        else:
-            setattr(sys, name, getattr(sys, f"__{name}__"))
-            _write_at_once(getattr(sys, name))
-    _settings.update(settings)
+        setattr(sys, name, getattr(sys, f"__{name}__"))
+        _write_at_once(getattr(sys, name))
+    _take_over(settings)
     for name, connect in _CONNECT.items():
         if name in sys.modules:
             connect(sys.modules[name])
     if not any(isinstance(finder, _Hook) for finder in sys.meta_path):
         # Not derived from what importlib.abc has, which takes as long to import as all else here.
         sys.meta_path.insert(0, _Hook())  # type: ignore[arg-type,unused-ignore]
+        sys.meta_path.append(_FromMain())  # type: ignore[arg-type,unused-ignore]
+
+
+def adapt() -> None:
+    """Take over once more what has changed in the main interpreter."""
+    with contextlib.suppress(RuntimeError):  # it ends
+        before = _settings.get("log_level")
+        _take_over(ask("settings", None))
+        if "logging" in sys.modules and _settings["log_level"] != before:
+            sys.modules["logging"].root.setLevel(_settings["log_level"])
+
+
+def _take_over(settings: Settings) -> None:
+    """The streams, unless a body has put others there, and the environment."""
+    for name in "stdout", "stderr":
+        now, own = getattr(sys, name), getattr(sys, f"__{name}__")
+        if name in settings["forward"]:
+            if now is own:
+                setattr(sys, name, _Forward(name))
+        elif isinstance(now, _Forward):
+            now.flush()
+            setattr(sys, name, own)
+    before, environment = _settings.get("environment"), settings["environment"]
+    if before is None:
+        before = dict(os.environ)
+    _change_environment(before, environment)
+    _settings.update(settings)
+
+
+def _change_environment(before: dict[str, str], now: dict[str, str]) -> None:
+    """Change only what has changed there. The environment of the process is what it is."""
+    own: Any = os.environ
+    for name, value in now.items():
+        if before.get(name) != value:
+            own._data[own.encodekey(name)] = own.encodevalue(value)
+    for name in before.keys() - now.keys():
+        own._data.pop(own.encodekey(name), None)
 
 
 def finish() -> None:
@@ -52,6 +93,13 @@ def finish() -> None:
             stream.flush()
     _shipping.forget()
     _disconnect_threading()
+
+
+def flush() -> None:
+    """Send on what was begun."""
+    for stream in sys.stdout, sys.stderr:
+        if isinstance(stream, _Forward):
+            stream.flush()
 
 
 def _write_at_once(stream: Any) -> None:
@@ -78,6 +126,8 @@ class _Forward(io.TextIOBase):
         *lines, self._line = (self._line + text).split("\n")
         if lines:
             tell(("write", (self._name, "\n".join(lines) + "\n")))
+        if self._line:
+            flush_after_behaviour()
         return len(text)
 
     def flush(self) -> None:
@@ -101,16 +151,54 @@ class _Hook:
                 return None
             connect = _connect_cowns
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
-        if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        return _with(connect, spec)
+
+
+def _with(
+    connect: Callable[[Any], None], spec: importlib.machinery.ModuleSpec | None
+) -> importlib.machinery.ModuleSpec | None:
+    """A spec whose module is connected to the program; none if it is not a module of Python."""
+    if spec is None or not isinstance(spec.loader, importlib.machinery.SourceFileLoader):
+        return None
+    execute = spec.loader.exec_module
+
+    def and_connect(module: ModuleType) -> None:
+        execute(module)
+        connect(module)
+
+    spec.loader.exec_module = and_connect  # type: ignore[method-assign]
+    return spec
+
+
+class _FromMain:
+    """Finds modules, as the last one that is asked, where the program has loaded them from.
+
+    A program can load a module from any file, as pytest does with ``--import-mode=importlib``, and give it a name by
+    which nobody would find it.
+    """
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name.partition(".")[0] in _NOT_OF_THE_PROGRAM:
             return None
-        execute = spec.loader.exec_module
+        try:
+            place = ask("place", name)
+        except RuntimeError:  # the main interpreter ends
+            return None
+        if place is None:
+            return None
+        import importlib.util
 
-        def and_connect(module: ModuleType) -> None:
-            execute(module)
-            connect(module)
-
-        spec.loader.exec_module = and_connect  # type: ignore[method-assign]
-        return spec
+        file, inside = place
+        if file is None:
+            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)
+            spec.submodule_search_locations = inside
+            return spec
+        found = importlib.util.spec_from_file_location(
+            name, file, submodule_search_locations=inside
+        )
+        return _with(_connect_cowns, found) or found
 
 
 def _connect_logging(logging: Any) -> None:

@@ -24,7 +24,7 @@ use crate::{
     object::{self, Object},
     orphan,
     parcel::Parcel,
-    patience, threads,
+    patience, threads, watched,
 };
 
 /// The workers of a pool.
@@ -49,6 +49,8 @@ struct State {
 
 thread_local! {
     static MINE: RefCell<Option<Member>> = const { RefCell::new(None) };
+    /// Whether the body has begun a line that was not sent on.
+    static IN_A_LINE: Cell<bool> = const { Cell::new(false) };
     /// Which worker this thread is, of the pool that it serves.
     static INDEX: Cell<usize> = const { Cell::new(0) };
 }
@@ -305,11 +307,29 @@ fn name_of(index: usize) -> String {
 /// To be called before each behaviour.
 pub(crate) fn before_behaviour() {
     pause_if_wanted();
-    MINE.with_borrow(|mine| {
-        if let Some(Member { life: Some(life), .. }) = mine {
-            life.interpreter().release_given_up();
-        }
+    let is_there = MINE.with_borrow(|mine| {
+        let Some(Member { life: Some(life), .. }) = mine else { return false };
+        life.interpreter().release_given_up();
+        true
     });
+    if is_there {
+        watched::adapt();
+    }
+}
+
+/// Has [`after_behaviour`] send on what was said.
+pub(crate) fn flush_after_behaviour() {
+    IN_A_LINE.set(true);
+}
+
+/// To be called behind each body, before anybody hears of its end. No exception is set.
+pub(crate) fn after_behaviour() {
+    if IN_A_LINE.get() {
+        IN_A_LINE.set(false);
+        if let Err(raised) = object::call("boc._worker", c"flush", []) {
+            raised.write_unraisable();
+        }
+    }
 }
 
 fn pause_if_wanted() {

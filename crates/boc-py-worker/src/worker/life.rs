@@ -10,7 +10,7 @@ use crate::{
     module,
     object::{self, Object},
     parcel::Parcel,
-    threads,
+    resident, threads, watched,
 };
 
 /// What the interpreter of a worker is made with.
@@ -82,11 +82,15 @@ impl Life {
 
 /// Makes the interpreter like the main one.
 fn prepare(settings: &Settings) -> Result<()> {
+    watched::begin();
     let path = settings.path.open()?;
     // SAFETY: attached.
     if unsafe { ffi::PySys_SetObject(c"path".as_ptr(), path.as_ptr()) } != 0 {
         return Err(Raised::already());
     }
+    let developing = object::import("sys")?.get(c"flags")?.get(c"dev_mode")?;
+    // SAFETY: the object is alive.
+    resident::set_checked(unsafe { ffi::PyObject_IsTrue(developing.as_ptr()) } == 1);
     object::call("boc._worker", c"prepare", [&settings.rest.open()?]).map(drop)
 }
 
