@@ -43,8 +43,8 @@ mod _boc {
         extension::objects::{hold_objects, let_go_of_objects},
         pool::{
             Pool, cancelled, check_timeout, end_resting_interpreters, forget_after_fork,
-            inside_behaviour, leave_pool_after_fork, pause_interpreters, raise_in_thread,
-            resume_interpreters, set_exiting, take_unseen,
+            free_nothing, inside_behaviour, leave_pool_after_fork, pause_interpreters,
+            raise_in_thread, resume_interpreters, set_exiting, take_unseen,
         },
     };
 
