@@ -22,7 +22,7 @@ test-rust: ## the Rust core alone
 	@scripts/test no-std rust loom tsan
 
 test-python: ## the Python package alone
-	@scripts/test python-direct python-dev python-gil types examples
+	@scripts/test python-direct python-dev python-gil python-oldest types examples
 
 test-capi: ## the C ABI alone
 	@scripts/test capi

@@ -17,6 +17,7 @@ import pathlib
 import re
 import sys
 import weakref
+import zoneinfo
 
 import pytest
 
@@ -65,6 +66,13 @@ class Dict(dict):
 
 Pair = collections.namedtuple("Pair", ["one", "two"])
 
+DATES = [
+    *(datetime.datetime(2020, 2, 29), datetime.date(2020, 2, 29), datetime.timedelta(1, 2, 3)),
+    *(datetime.time(1, 2, 3, 4, fold=1), datetime.datetime(1, 1, 1, tzinfo=datetime.timezone.utc)),
+    *(datetime.timezone.utc, datetime.timezone(datetime.timedelta(hours=2))),
+    datetime.timezone(datetime.timedelta(hours=2), "name"),
+]
+
 VALUES = [
     *(None, True, False, 0, -1, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1, 2**1000),
     *(0.0, 1e308, float("inf"), 1j, ..., NotImplemented),
@@ -74,7 +82,7 @@ VALUES = [
     *(Point(1, 2), [Point(3)], Slotted(4), Colour.RED, {Colour.GREEN: Point(5)}),
     *(int, Point, Colour, len, os.path.join, works, Cown, ValueError),
     *(collections.OrderedDict(b=1, a=2), collections.Counter("abca"), collections.deque([1], 2)),
-    *(decimal.Decimal("1.10"), datetime.datetime(2020, 2, 29), datetime.timezone.utc),
+    *(decimal.Decimal("1.10"), *DATES),
     *(pathlib.PurePosixPath("a/b"), re.compile("a+", re.I), type(None), type(...)),
     [sys, os.path],
 ]
@@ -82,9 +90,6 @@ VALUES = [
 
 @pytest.mark.parametrize("value", VALUES, ids=lambda value: type(value).__name__)
 def test_values_arrive_as_what_they_are(value: object) -> None:
-    if sys.version_info < (3, 13) and type(value).__module__ == "datetime":
-        pytest.skip("in such interpreters the classes of datetime are those written in Python")
-
     @when(Cown(value))
     def compare(cown, default=value):
         # The closure, the default value and the cown's value are three ways to cross.
@@ -94,6 +99,41 @@ def test_values_arrive_as_what_they_are(value: object) -> None:
 
     got = compare.result()
     assert type(got) is type(value) and got == value
+
+
+def test_dates_of_a_worker_are_those_of_the_program() -> None:
+    """Also where the worker has the classes that are written in Python alone."""
+
+    @when()
+    def make():
+        class Zone(datetime.tzinfo):
+            def utcoffset(self, when):
+                return datetime.timedelta(hours=1)
+
+        zone = datetime.timezone(datetime.timedelta(hours=2), "name")
+        return datetime.datetime(2020, 2, 29, fold=1, tzinfo=zone), datetime.datetime(1, 1, 1, tzinfo=Zone())
+
+    named, own = make.result()
+    zone = datetime.timezone(datetime.timedelta(hours=2), "name")
+    assert named == datetime.datetime(2020, 2, 29, tzinfo=zone)
+    assert type(named.tzinfo) is datetime.timezone and named.tzname() == "name" and named.fold == 1
+    assert own - datetime.datetime(1, 1, 1, tzinfo=datetime.timezone.utc) == datetime.timedelta(hours=-1)
+    assert isinstance(own.tzinfo, datetime.tzinfo)
+
+
+def test_time_zones() -> None:
+    key = min(zoneinfo.available_timezones(), default=None)
+    if key is None:
+        pytest.skip("this machine has no database of time zones")
+    zone = zoneinfo.ZoneInfo(key)
+
+    @when()
+    def body():
+        return zoneinfo.ZoneInfo(key) is zone, datetime.datetime(2020, 2, 29, tzinfo=zone)
+
+    is_cached, got = body.result()
+    assert is_cached
+    assert got == datetime.datetime(2020, 2, 29, tzinfo=zone) and got.tzinfo is zone
 
 
 def test_what_arrives_is_a_copy() -> None:

@@ -171,8 +171,7 @@ print(time.monotonic())
     took = time.monotonic() - float(done.stdout)
     # Threads can be left behind, but not interpreters.
     stuck = "the process ends here, with status 1" in done.stderr
-    if how != "naps that catch all":  # which an exception may hit where they do not
-        assert stuck is (backend == "subinterpreters" and not how.startswith("loop"))
+    assert stuck is (backend == "subinterpreters" and how in ("sleep", "event", "lock"))
     ends(done, int(stuck), "boc-worker-0 is still running a behaviour at exit")
     # Two seconds to end by itself, half a second to end after an exception, and a busy machine.
     assert 1.9 < took < 30

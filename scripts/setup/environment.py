@@ -20,7 +20,9 @@ REQUIREMENTS = {
         PACKAGE / "requirements-types.txt",
         PACKAGE / "requirements-capi.txt",
     ],
+    "oldest": [PACKAGE / "requirements-dev.txt"],
 }
+"""By the name of the environment."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +33,16 @@ class Environment:
     folder: Path
 
     @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
     def python(self) -> Path:
         return program(self.folder, "python")
 
     @property
     def log(self) -> Path:
-        return VENVS / "logs" / f"{self.folder.name}.log"
+        return VENVS / "logs" / f"{self.name}.log"
 
     def program(self, name: str) -> Path:
         """A console script that a requirement has installed."""
@@ -67,9 +73,9 @@ def program(folder: Path, name: str) -> Path:
     return folder / "bin" / name
 
 
-def prepare(interpreter: Interpreter) -> Environment:
-    """The interpreter's environment, made or mended where that is needed."""
-    environment = Environment(interpreter, VENVS / interpreter.kind)
+def prepare(interpreter: Interpreter, name: str) -> Environment:
+    """The environment of this name, made or mended where that is needed."""
+    environment = Environment(interpreter, VENVS / name)
     identity = identify(interpreter)
     if environment.noted("interpreter") != identity or not environment.python.exists():
         create(environment)
@@ -102,7 +108,7 @@ def create(environment: Environment) -> None:
 
 def require(environment: Environment) -> None:
     """Installs what development takes, when that has changed."""
-    files = REQUIREMENTS[environment.interpreter.kind]
+    files = REQUIREMENTS[environment.name]
     wanted = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     if environment.noted("requirements") == wanted:
         return

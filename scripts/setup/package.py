@@ -41,11 +41,11 @@ def install(environment: Environment) -> None:
         return
     # A target folder for each interpreter, or every change of it would build
     # PyO3 anew.
-    target = TARGET / f"py-{environment.folder.name}"
+    target = TARGET / f"py-{environment.name}"
     wheels = target / "boc-wheel"
     shutil.rmtree(wheels, ignore_errors=True)
     environment.log.unlink(missing_ok=True)
-    with Progress(f"boc for {environment.folder.name}") as progress:
+    with Progress(f"boc for {environment.name}") as progress:
         progress.phase("Compiling", CRATES, end=0.9)
         run_logged(
             [

@@ -13,15 +13,15 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from .interpreter import Interpreter, Unfit, ask
+from .interpreter import OLDEST_GIL, Interpreter, Unfit, ask
 from .messages import SetupError
 from .places import built_interpreters
 
 OVERRIDES = ("BOC_PYTHON", "BOC_PYTHON_GIL")
 
-# Best first. 3.12 comes after everything: its sub-interpreters have known faults.
+# Best first. The oldest comes after everything: its sub-interpreters can import fewer modules.
 PREFERRED = ((3, 14), (3, 15), (3, 13))
-LAST_RESORT = (3, 12)
+LAST_RESORT = OLDEST_GIL
 
 
 class Search:
@@ -39,6 +39,11 @@ class Search:
             for interpreter in ranked:
                 self.found.setdefault(interpreter.kind, interpreter)
         return self
+
+    def oldest(self) -> Interpreter | None:
+        """A GIL build of the oldest version that has sub-interpreters; `None` if there is none."""
+        fit = [found for found in self._answers() if found.version[:2] == OLDEST_GIL]
+        return min((found for found in fit if not found.free_threaded), key=rank, default=None)
 
     def _answers(self) -> list[Interpreter]:
         def answer(program: Path) -> Interpreter | None:

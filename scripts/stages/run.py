@@ -5,7 +5,7 @@ import time
 
 from setup.messages import SetupError, say
 
-from .stage import Failure, Machine, Stage, run
+from .stage import Failure, Machine, Skipped, Stage, run
 from .table import STAGES
 
 
@@ -22,17 +22,18 @@ def main(arguments: list[str]) -> int:
     for stage in stages:
         print(f"=== {stage.name}: {stage.about}", flush=True)
         started = time.monotonic()
+        result, why = "passed", ""
         try:
             run(stage, machine)
-        except (Failure, SetupError) as error:
-            failure = f"{stage.name} failed: {error}"
-        except OSError as error:
-            failure = f"{stage.name} failed: {error}"
+        except Skipped as reason:
+            result, why = "skipped", f": {reason}"
+        except (Failure, SetupError, OSError) as error:
+            result, failure = "failed", f"{stage.name} failed: {error}"
         seconds = time.monotonic() - started
-        results[stage.name] = ("failed" if failure else "passed", seconds)
+        results[stage.name] = (result, seconds)
         if failure:
             break
-        print(f"=== {stage.name}: passed after {seconds:.0f} s\n", flush=True)
+        print(f"=== {stage.name}: {result} after {seconds:.0f} s{why}\n", flush=True)
     summarise(stages, results)
     if failure:
         say(f"error: {failure}")

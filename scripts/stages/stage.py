@@ -10,7 +10,7 @@ from pathlib import Path
 from setup.command import clean_environment, stop
 from setup.environment import Environment
 from setup.places import REPOSITORY
-from setup.pythons import ready
+from setup.pythons import oldest, ready
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class Machine:
         return ready(with_boc=False)
 
     @cached_property
+    def oldest_python(self) -> Environment | None:
+        """The oldest version that has sub-interpreters, with boc installed, if `pythons` lacks it."""
+        return oldest()
+
+    @cached_property
     def triple(self) -> str:
         """The name of the platform that the compiler builds for by default."""
         answer = subprocess.run(["rustc", "-vV"], capture_output=True, text=True, check=True)
@@ -63,8 +68,12 @@ class Failure(Exception):
     """What in a stage did not succeed, and how it ended."""
 
 
+class Skipped(Exception):
+    """Why a stage cannot be run on this machine, and need not be."""
+
+
 def run(stage: Stage, machine: Machine) -> None:
-    """Runs a stage; raises Failure."""
+    """Runs a stage; raises Failure, or Skipped."""
     for command in stage.commands(machine):
         print("+", shown(command), flush=True)
         status = execute(command, stage.limit_minutes * 60)

@@ -6,12 +6,14 @@ To add one, add an entry to `STAGES`.
 from collections.abc import Iterator
 from pathlib import Path
 
+from setup.environment import Environment
+from setup.interpreter import OLDEST_GIL
 from setup.package import pyo3_settings
 from setup.places import NO_STD, PACKAGE, TARGET
 
 from .capi import capi
 from .installed import capi_examples
-from .stage import Command, Machine, Stage, cargo
+from .stage import Command, Machine, Skipped, Stage, cargo
 from .symbols import without_std
 from .versions import versions
 
@@ -92,21 +94,29 @@ def tsan(machine: Machine) -> Iterator[Command]:
     )
 
 
-def pytest(machine: Machine, backend: str, *options: str) -> Command:
-    python = machine.pythons[backend].python
-    return Command((python, *options, "-m", "pytest", "--quiet", PACKAGE / "tests"))
+def pytest(environment: Environment, *options: str) -> Command:
+    return Command((environment.python, *options, "-m", "pytest", "--quiet", PACKAGE / "tests"))
 
 
 def python_direct(machine: Machine) -> Iterator[Command]:
-    yield pytest(machine, "direct")
+    yield pytest(machine.pythons["direct"])
 
 
 def python_dev(machine: Machine) -> Iterator[Command]:
-    yield pytest(machine, "direct", "-X", "dev")
+    yield pytest(machine.pythons["direct"], "-X", "dev")
 
 
 def python_gil(machine: Machine) -> Iterator[Command]:
-    yield pytest(machine, "subinterpreters")
+    yield pytest(machine.pythons["subinterpreters"])
+
+
+def python_oldest(machine: Machine) -> Iterator[Command]:
+    environment = machine.oldest_python
+    if environment is None:
+        version = ".".join(map(str, OLDEST_GIL))
+        raise Skipped(f"no CPython {version} with its headers here that python-gil has not tested")
+    print(f"testing on {environment.interpreter}", flush=True)
+    yield pytest(environment)
 
 
 def types(machine: Machine) -> Iterator[Command]:
@@ -139,6 +149,7 @@ STAGES = (
     Stage("python-direct", "the package, free-threaded", python_direct),
     Stage("python-dev", "the same in Python's development mode", python_dev),
     Stage("python-gil", "the package on a GIL build", python_gil, limit_minutes=30),
+    Stage("python-oldest", "the same on the oldest GIL build", python_oldest, limit_minutes=30),
     Stage("types", "annotations and stubs hold", types),
     Stage("capi-examples", "libboc installs, and the examples in C and C++ run", capi_examples),
     Stage("examples", "the examples run", examples),

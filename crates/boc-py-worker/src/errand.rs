@@ -103,5 +103,7 @@ fn object_of(access: Access) -> Result<Object> {
 
 fn call(function: &Object, arguments: &[Object]) -> Result<Object> {
     // SAFETY: an `Object` is a transparent pointer to a Python object, so this is an array of such pointers.
-    unsafe { object::vectorcall(function.as_ptr(), arguments.as_ptr().cast(), arguments.len()) }
+    worker::body(|| unsafe {
+        object::vectorcall(function.as_ptr(), arguments.as_ptr().cast(), arguments.len())
+    })
 }

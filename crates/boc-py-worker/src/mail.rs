@@ -3,12 +3,18 @@
 //! Workers with an interpreter of their own cannot log there, or write to its streams. They leave that for it
 //! here. It is done when the main thread comes by: between two instructions of Python code, or while it waits
 //! for behaviours.
+//!
+//! Workers may leave more than it can do. So between two instructions it does a share, and if that was not all,
+//! goes on with its own work for as long as the share took.
 
 use pyo3_ffi as ffi;
 use std::{
+    cell::Cell,
+    collections::VecDeque,
     ffi::{CStr, c_int, c_void},
-    mem, ptr,
+    ptr,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -26,16 +32,29 @@ pub enum Letter {
     Say(&'static str, &'static CStr, String),
 }
 
-static BOX: Mutex<Vec<Letter>> = Mutex::new(Vec::new());
+static BOX: Mutex<VecDeque<Letter>> = Mutex::new(VecDeque::new());
+
+/// How long the main thread delivers between two instructions.
+const SHARE: Duration = Duration::from_millis(5);
+
+/// How long it then does something else, at the most.
+const LONGEST_REST: Duration = Duration::from_millis(50);
+
+thread_local! {
+    /// Until when this thread does something else.
+    static RESTS_UNTIL: Cell<Option<Instant>> = const { Cell::new(None) };
+    /// Whether this thread is in the middle of a letter.
+    static DELIVERS: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Locks them. Nothing that waits, or runs Python code, is done meanwhile.
-fn letters() -> MutexGuard<'static, Vec<Letter>> {
+fn letters() -> MutexGuard<'static, VecDeque<Letter>> {
     BOX.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Leaves a letter.
 pub fn post(letter: Letter) {
-    letters().push(letter);
+    letters().push_back(letter);
     remind();
 }
 
@@ -52,29 +71,55 @@ pub(crate) fn remind() {
 }
 
 extern "C" fn called(_: *mut c_void) -> c_int {
-    deliver().map_or(-1, |()| 0)
+    let begun = Instant::now();
+    if RESTS_UNTIL.get().is_some_and(|until| begun < until) {
+        // Some dozens of times between two instructions, which is still quicker than a letter.
+        remind();
+        return 0;
+    }
+    let delivered = deliver(Some(SHARE));
+    let rest = (!letters().is_empty()).then(|| begun.elapsed().min(LONGEST_REST));
+    RESTS_UNTIL.set(rest.map(|rest| Instant::now() + rest));
+    delivered.map_or(-1, |()| 0)
 }
 
-/// Does what there was to do when this was called. Does nothing on a thread that is not attached to the main
-/// interpreter.
+/// Does what there was to do when this was called; begins with none of it after `limit`, if there is one. Does
+/// nothing on a thread that is not attached to the main interpreter, or is in the middle of a letter, which would
+/// come after the next ones.
 ///
 /// Raises what is none of the letters' business, such as `KeyboardInterrupt`.
-pub fn deliver() -> Result<()> {
+pub fn deliver(limit: Option<Duration>) -> Result<()> {
     if !where_now().is_main() {
         return Ok(());
     }
     interpreter::main().release_given_up();
-    let all = mem::take(&mut *letters());
-    let mut rest = all.into_iter();
-    while let Some(letter) = rest.next() {
-        let called = match letter {
-            Letter::Call(module, function, value) => call(module, function, value.open()),
-            Letter::Say(module, function, text) => call(module, function, Object::str(&text)),
-        };
-        if called.is_err() {
-            letters().splice(0..0, rest);
-            remind();
-            return called;
+    if DELIVERS.replace(true) {
+        return Ok(());
+    }
+    let delivered = deliver_letters(limit);
+    DELIVERS.set(false);
+    if !letters().is_empty() {
+        remind();
+    }
+    delivered
+}
+
+fn deliver_letters(limit: Option<Duration>) -> Result<()> {
+    let begun = Instant::now();
+    let count = letters().len();
+    for _ in 0..count {
+        if limit.is_some_and(|limit| begun.elapsed() > limit) {
+            break;
+        }
+        // In a statement of its own, so that the lock is given back.
+        let letter = letters().pop_front();
+        match letter {
+            Some(Letter::Call(module, function, value)) => call(module, function, value.open())?,
+            Some(Letter::Say(module, function, text)) => {
+                call(module, function, Object::str(&text))?
+            }
+            // Another thread has delivered it.
+            None => break,
         }
     }
     Ok(())

@@ -123,7 +123,14 @@ impl Pool {
 
     /// Raises SystemExit in those workers that have not ended; gives their names.
     fn interrupt_interpreters(&self) -> Vec<String> {
-        self.crew.get().map_or_else(Vec::new, |crew| crew.interrupt())
+        self.crew.get().map_or_else(Vec::new, Crew::interrupt)
+    }
+
+    /// Raises it again and again in those that still have not, whatever they catch.
+    fn insist_interpreters(&self) {
+        if let Some(crew) = self.crew.get() {
+            crew.insist();
+        }
     }
 
     /// Waits until all behaviours have ended.
@@ -247,12 +254,19 @@ pub(crate) fn needs_main_interpreter(module: &Bound<'_, PyAny>) -> bool {
     }
 }
 
-/// Ends the interpreters that are kept for the next pool, and waits for that; says whether they have ended.
+/// Ends the interpreters that are kept for the next pool, and waits for that; says whether they have ended. Waits no
+/// longer if none has ended for as long as the timeout.
 #[pyfunction]
 #[pyo3(signature = (timeout=None))]
 pub(crate) fn end_resting_interpreters(py: Python<'_>, timeout: Option<Timeout>) -> PyResult<bool> {
     let timeout = timeout.and_then(|Timeout(seconds)| seconds);
     worker::end_resting(timeout).map_err(|raised| convert::error(py, raised))
+}
+
+/// The last thing at exit, if there is no worker any more.
+#[pyfunction]
+pub(crate) fn free_nothing() {
+    worker::free_nothing();
 }
 
 /// Ends all interpreters but the main one until `resume_interpreters`.

@@ -45,6 +45,9 @@ class Direct:
                 raise_in_thread(thread.ident, SystemExit)
         return [thread.name for thread in stuck]
 
+    def insist(self) -> None:
+        """A thread can be left behind."""
+
     @staticmethod
     def end_resting(timeout: float | None = None) -> bool:
         """There are none that rest."""

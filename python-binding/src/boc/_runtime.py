@@ -26,6 +26,7 @@ from boc._boc import (
     cancelled,
     check_timeout,
     forget_after_fork,
+    free_nothing,
     hold_callbacks,
     hold_objects,
     inside_behaviour,
@@ -53,11 +54,8 @@ _EXIT_GRACE = 2.0
 _EXIT_INTERRUPTED = 0.5
 """Seconds that a behaviour then has to end after an exception was raised in it."""
 
-_EXIT_TRIES = 6
-"""How often that is tried again where the process cannot end with a worker that is still there."""
-
-_EXIT_RESTING = 30.0
-"""Seconds for the interpreters that no behaviour uses any more. Many that have imported much take a while."""
+_EXIT_INSISTED = 3.0
+"""Seconds that it then has where the process cannot end with a worker that is still there."""
 
 
 def _available_cores() -> int:
@@ -299,7 +297,8 @@ def _at_exit() -> None:
             for name in workers.interrupt():
                 _log.warning("%s is still running a behaviour at exit; ending it", name)
             if not _ended(workers.join, _EXIT_INTERRUPTED) and workers.must_end:
-                if not _insist(workers):
+                workers.insist()
+                if not _ended(workers.join, _EXIT_INSISTED):
                     _stuck.append(workers.name)
         dropped = cancelled() - cancelled_before
         if dropped:
@@ -310,18 +309,9 @@ def _at_exit() -> None:
             )
     _callbacks.close(_EXIT_GRACE)
     for backend in _BACKENDS.values():
-        if not _ended(backend.end_resting, _EXIT_RESTING):
+        if not _ended(backend.end_resting, _EXIT_GRACE):
             _stuck.append(backend.name)
     _unseen.log_all()
-
-
-def _insist(workers: Direct | SubInterpreters) -> bool:
-    """Interrupt workers again and again; say whether they have ended."""
-    for _ in range(_EXIT_TRIES):
-        workers.interrupt()
-        if _ended(workers.join, _EXIT_INTERRUPTED):
-            return True
-    return False
 
 
 def _ended(join: Callable[[float], bool], seconds: float) -> bool:
@@ -339,11 +329,12 @@ _stuck: list[str] = []
 """Backends whose workers are still there, and with which the process cannot end properly."""
 
 
-def _end_with_stuck_workers() -> None:
-    """The last thing at exit. Python would crash if it went on with interpreters that cannot be ended."""
+def _last_at_exit() -> None:
     if _stuck:
+        # Python would crash if it went on with interpreters that cannot be ended.
         _log.error("a worker cannot be ended, so the process ends here, with status 1")
         _flush_and_exit(1)
+    free_nothing()
 
 
 def _before_fork() -> None:
@@ -411,7 +402,7 @@ def _flush_and_exit(status: int) -> NoReturn:
         os._exit(status)
 
 
-atexit.register(_end_with_stuck_workers)
+atexit.register(_last_at_exit)
 # Before the threads are joined, where the interpreter has that; atexit comes after.
 getattr(threading, "_register_atexit", atexit.register)(_at_exit)
 if hasattr(os, "register_at_fork"):

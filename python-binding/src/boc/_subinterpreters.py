@@ -39,9 +39,17 @@ class SubInterpreters:
         """Raise SystemExit in those that are still there; say which."""
         return [] if self._pool is None else self._pool.interrupt_interpreters()
 
+    def insist(self) -> None:
+        """Raise it at each line that those run which are still there, whatever they catch."""
+        if self._pool is not None:
+            self._pool.insist_interpreters()
+
     @staticmethod
     def end_resting(timeout: float | None = None) -> bool:
-        """End the interpreters that are kept for the next start; say whether they have ended."""
+        """End the interpreters that are kept for the next start; say whether they have ended.
+
+        The time counts from when the last one has ended.
+        """
         return end_resting_interpreters(timeout)
 
 

@@ -37,6 +37,10 @@ def prepare(settings: Settings) -> None:
     for name in "stdout", "stderr":
         setattr(sys, name, getattr(sys, f"__{name}__"))
         _write_at_once(getattr(sys, name))
+    if sys.version_info < (3, 13):
+        # It takes the extension module behind datetime for granted, which cannot be imported here; without it
+        # zoneinfo uses what is written in Python.
+        sys.modules.setdefault("_zoneinfo", None)  # type: ignore[arg-type]
     _take_over(settings)
     for name, connect in _CONNECT.items():
         if name in sys.modules:
@@ -246,9 +250,28 @@ def _connect_cowns(module: Any) -> None:
             _module_cowns.put(module, ask("cowns", module.__name__))
 
 
+def _connect_pydatetime(module: Any) -> None:
+    """Have its classes say that they are those of ``datetime``, by which name they are found everywhere.
+
+    They are used where the extension module behind ``datetime`` cannot be imported (CPython 3.12), and arrive as what
+    another interpreter has by that name. From 3.13 on they say it themselves.
+    """
+    for name in module.__all__:
+        thing = getattr(module, name)
+        if isinstance(thing, type):
+            thing.__module__ = "datetime"
+
+    def reduce(timezone: Any) -> Any:
+        return type(timezone), timezone.__getinitargs__()
+
+    # It would pickle its slots as well, which that of the extension module does not have.
+    module.timezone.__reduce__ = reduce
+
+
 _NOT_OF_THE_PROGRAM = sys.stdlib_module_names | {"boc", "cloudpickle"}
 
 _CONNECT: dict[str, Callable[[Any], None]] = {
+    "_pydatetime": _connect_pydatetime,
     "logging": _connect_logging,
     "threading": _connect_threading,
 }

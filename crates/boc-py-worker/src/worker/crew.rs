@@ -4,6 +4,7 @@ use boc_core::{Host, Runtime};
 use pyo3_ffi as ffi;
 use std::{
     cell::{Cell, RefCell},
+    ffi::c_ulong,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         mpsc::{self, RecvTimeoutError},
@@ -13,6 +14,7 @@ use std::{
 };
 
 use super::{
+    interrupt,
     life::{self, Life, Settings},
     living,
     reserve::{self, Next},
@@ -40,7 +42,7 @@ pub struct Crew {
 #[derive(Default)]
 struct State {
     /// Those whose interpreter is there: which one it is, and the identifier of its thread.
-    working: Vec<(usize, u64, &'static Interpreter)>,
+    working: Vec<(usize, c_ulong, &'static Interpreter)>,
     /// How many have ended.
     ended: usize,
     /// Why one could not begin.
@@ -165,7 +167,7 @@ impl Crew {
 
     fn begun(&self, index: usize, life: &Life) {
         // SAFETY: asks for nothing.
-        let ident = unsafe { ffi::PyThread_get_thread_ident() } as u64;
+        let ident = unsafe { ffi::PyThread_get_thread_ident() };
         self.state().working.push((index, ident, life.interpreter()));
         self.changed.notify_all();
     }
@@ -185,14 +187,27 @@ impl Crew {
     }
 
     /// Raises `SystemExit` in all workers that have not ended; gives their names.
-    pub fn interrupt(&self) -> Vec<String> {
+    pub fn interrupt(self: &Arc<Self>) -> Vec<String> {
+        self.visit_working(interrupt::raise_in)
+    }
+
+    /// Raises it again and again in those that still have not, whatever they catch.
+    pub fn insist(self: &Arc<Self>) {
+        self.visit_working(|_| interrupt::insist());
+    }
+
+    /// Does something in the interpreters of those workers that have not ended, with the identifier of the worker's
+    /// thread; gives their names.
+    fn visit_working(self: &Arc<Self>, act: fn(c_ulong)) -> Vec<String> {
         let working = self.state().working.clone();
-        for &(_, ident, interpreter) in &working {
+        for &(index, ident, interpreter) in &working {
+            let crew = Arc::clone(self);
             // On a thread of its own, since an interpreter that does not let go of its lock would keep it.
             let visitor = thread::Builder::new().spawn(move || {
                 interpreter.visit(|| {
-                    // SAFETY: attached; classes of exceptions are the same in all interpreters.
-                    unsafe { ffi::PyThreadState_SetAsyncExc(ident as _, ffi::PyExc_SystemExit) };
+                    if crew.state().working.iter().any(|(working, ..)| *working == index) {
+                        act(ident);
+                    }
                 });
             });
             drop(visitor);
@@ -239,6 +254,9 @@ fn live(crew: Arc<Crew>, index: usize) {
                 // Before the pool knows, so that the next one finds it.
                 reserve::add();
                 crew.ended(index);
+                // Nobody interrupts it from here on, and what comes now, such as to wait for the threads of
+                // the program, has to be done.
+                interrupt::take_back();
             }
             Next::End => break,
         }
@@ -250,10 +268,19 @@ fn live(crew: Arc<Crew>, index: usize) {
     reserve::ended();
 }
 
-/// Ends the interpreters that are kept for the next pool, and waits for that; says whether they have ended.
+/// Ends the interpreters that are kept for the next pool, and waits for that; says whether they have ended. Waits no
+/// longer if none has ended for as long as `timeout`.
 pub fn end_resting(timeout: Option<f64>) -> Result<bool> {
     reserve::end_all();
-    patience::wait(patience::deadline(timeout), reserve::wait)
+    loop {
+        let left = reserve::ending();
+        if patience::wait(patience::deadline(timeout), reserve::wait)? {
+            return Ok(true);
+        }
+        if reserve::ending() == left {
+            return Ok(false);
+        }
+    }
 }
 
 /// Imports a module in the interpreter of a worker; says why it cannot be imported there, which is nothing if it

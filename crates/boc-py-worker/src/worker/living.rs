@@ -15,6 +15,9 @@ use std::{
 static LIVING: Mutex<usize> = Mutex::new(0);
 static CHANGED: Condvar = Condvar::new();
 
+/// Whether there has been one.
+static ANY: AtomicBool = AtomicBool::new(false);
+
 /// Whether there shall be none. Set and taken back under the lock.
 static PAUSED: AtomicBool = AtomicBool::new(false);
 
@@ -29,6 +32,13 @@ pub(super) fn add() {
         living = CHANGED.wait(living).unwrap_or_else(PoisonError::into_inner);
     }
     *living += 1;
+    ANY.store(true, Relaxed);
+}
+
+/// Whether there has been an interpreter of a worker in this process.
+#[cfg(all(Py_3_12, not(Py_3_13)))]
+pub(super) fn were_any() -> bool {
+    ANY.load(Relaxed)
 }
 
 /// An interpreter has ended.

@@ -4,8 +4,10 @@
 //! ends, so they are not thrown away, also if the next pool needs fewer.
 
 use std::{
+    mem,
+    num::NonZero,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
+    thread::{self, JoinHandle},
     time::Instant,
 };
 
@@ -25,13 +27,20 @@ pub(super) struct Reserve {
     resting: usize,
     /// What those shall do, whoever of them is first.
     orders: Vec<Next>,
-    /// How many are between an order to end and its end.
+    /// How many shall end, and have not ended.
     ending: usize,
+    /// For how many of these there is no order yet.
+    later: usize,
     threads: Vec<JoinHandle<()>>,
 }
 
-static RESERVE: Mutex<Reserve> =
-    Mutex::new(Reserve { resting: 0, orders: Vec::new(), ending: 0, threads: Vec::new() });
+static RESERVE: Mutex<Reserve> = Mutex::new(Reserve {
+    resting: 0,
+    orders: Vec::new(),
+    ending: 0,
+    later: 0,
+    threads: Vec::new(),
+});
 static CHANGED: Condvar = Condvar::new();
 
 pub(super) fn reserve() -> MutexGuard<'static, Reserve> {
@@ -56,7 +65,9 @@ pub(super) fn next() -> Next {
 
 /// A worker has ended.
 pub(super) fn ended() {
-    reserve().ending -= 1;
+    let mut reserve = reserve();
+    reserve.ending -= 1;
+    reserve.order_ends();
     CHANGED.notify_all();
 }
 
@@ -80,11 +91,26 @@ pub(super) fn remember(thread: JoinHandle<()>) {
 /// Ends all that rest.
 pub(super) fn end_all() {
     let mut reserve = reserve();
-    let all = reserve.resting;
-    reserve.orders.extend((0..all).map(|_| Next::End));
+    let all = mem::take(&mut reserve.resting);
     reserve.ending += all;
-    reserve.resting = 0;
+    reserve.later += all;
+    reserve.order_ends();
     CHANGED.notify_all();
+}
+
+impl Reserve {
+    /// As many end at a time as there are processors, so that who waits sees one after the other end.
+    fn order_ends(&mut self) {
+        let at_a_time = thread::available_parallelism().map_or(1, NonZero::get);
+        let now = at_a_time.saturating_sub(self.ending - self.later).min(self.later);
+        self.orders.extend((0..now).map(|_| Next::End));
+        self.later -= now;
+    }
+}
+
+/// How many shall end, and have not ended.
+pub(super) fn ending() -> usize {
+    reserve().ending
 }
 
 /// Waits until those have ended that shall; says whether they have. Not attached.
@@ -97,6 +123,7 @@ pub(super) fn forget_after_fork() {
     let mut reserve = reserve();
     reserve.resting = 0;
     reserve.ending = 0;
-    std::mem::forget(std::mem::take(&mut reserve.orders));
-    std::mem::forget(std::mem::take(&mut reserve.threads));
+    reserve.later = 0;
+    mem::forget(mem::take(&mut reserve.orders));
+    mem::forget(mem::take(&mut reserve.threads));
 }
