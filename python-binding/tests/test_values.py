@@ -343,14 +343,14 @@ def test_the_message_says_which_part() -> None:
     start = "cannot send value['files'][2] to a worker: an object of class _io.TextIOWrapper"
     assert message.startswith(start)
     assert "open it inside of the behaviour" in message and 'boc.start(backend="direct")' in message
-    assert isinstance(caught.value.__cause__, TypeError)
-    assert str(caught.value.__cause__) in message
+    assert "(cannot pickle " in message
+    assert caught.value.__cause__ is None  # it would say the same
 
 
 def refused(value: Any) -> str:
     with pytest.raises(TypeError) as caught:
         Parcel(value)
-    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
     return str(caught.value)
 
 

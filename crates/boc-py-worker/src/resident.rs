@@ -182,7 +182,7 @@ impl Resident {
     #[cold]
     fn blame(&self, raised: Raised) -> Raised {
         // SAFETY: this is a class of exceptions.
-        if !raised.is(unsafe { ffi::PyExc_TypeError }) {
+        if !unsafe { raised.is(ffi::PyExc_TypeError) } {
             return raised;
         }
         let why = raised.take().text();
