@@ -126,10 +126,26 @@ impl Returned {
 }
 
 impl Outcome {
+    /// Whether the body has raised.
+    pub(crate) fn is_failure(&self) -> bool {
+        matches!(self, Self::Raised(_) | Self::Failed(_))
+    }
+
+    /// The exception of the body, unless somebody has looked at it; now somebody has.
+    pub(crate) fn take_unseen(&self) -> Option<Result<Object>> {
+        match self {
+            Self::Raised(raised) => (!raised.mark_seen()).then(|| Ok(raised.exception())),
+            Self::Failed(failure) => (!failure.mark_seen()).then(|| failure.exception()),
+            Self::Returned(_) | Self::Cancelled => None,
+        }
+    }
+
     /// Somebody has looked at the exception, if it is one.
     pub(crate) fn mark_seen(&self) {
         match self {
-            Self::Raised(raised) => raised.mark_seen(),
+            Self::Raised(raised) => {
+                raised.mark_seen();
+            }
             Self::Failed(failure) => {
                 failure.mark_seen();
             }
@@ -211,6 +227,11 @@ impl Contents {
             }
             Err(raised) => self.fail(Failure::of(raised)),
         }
+    }
+
+    /// What has no value has ended well.
+    pub(crate) fn finish_empty(&mut self) {
+        self.outcome = Some(Outcome::Returned(Returned::new(Kind::Parcel(Parcel::None, None))));
     }
 
     fn raise(&mut self, raised: Raised) {

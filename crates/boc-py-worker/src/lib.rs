@@ -28,6 +28,7 @@
 //! - [`pool`]: which executor they go to;
 //! - [`worker`]: workers with interpreters of their own;
 //! - [`watched`]: what those take over from the program, and whether it has changed;
+//! - [`scope`]: behaviours that are waited for together;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`callbacks`]: what is to be called when behaviours have ended.
 
@@ -49,6 +50,7 @@ pub mod orphan;
 pub mod parcel;
 pub mod patience;
 pub mod pool;
+pub mod scope;
 pub mod thing;
 pub mod threads;
 pub mod unseen;

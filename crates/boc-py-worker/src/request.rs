@@ -19,7 +19,7 @@ use crate::{
     object::{Object, class_name},
     parcel::Parcel,
     pool::{self, Refusal, Target},
-    signature,
+    scope, signature,
 };
 
 /// The cowns that a behaviour needs, and its arguments.
@@ -169,7 +169,11 @@ impl Request {
             Err(raised) => return Some(Err(raised)),
         };
         let work = work();
-        let run = move |held: Held<'_>, result: &mut Contents| run(work, held, result);
+        let scope = scope::current();
+        let within = scope.clone();
+        let run = move |held: Held<'_>, result: &mut Contents| {
+            scope::within(within, result, |result| run(work, held, result));
+        };
         let cowns = self.cowns().map(Cown::access);
         // SAFETY: `self` refers to the cowns.
         let scheduled = unsafe {
@@ -182,7 +186,12 @@ impl Request {
                 }
             }
         };
-        let scheduled = scheduled.map(Cown::result_of);
+        let scheduled = scheduled.map(|result| {
+            if let Some(scope) = scope {
+                scope.add(&result);
+            }
+            Cown::result_of(result)
+        });
         Some(scheduled.map_err(|duplicate| error::type_error(duplicate.to_string())))
     }
 

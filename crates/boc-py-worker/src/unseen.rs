@@ -57,9 +57,9 @@ impl Unseen {
         unsafe { &class::value::<Raised>(self.0.as_ptr()).entry }
     }
 
-    /// Somebody has looked at it.
-    pub(crate) fn mark_seen(&self) {
-        self.entry().seen.store(true, Relaxed);
+    /// From now on it counts as seen. Says whether it did before.
+    pub(crate) fn mark_seen(&self) -> bool {
+        self.entry().seen.swap(true, Relaxed)
     }
 
     /// The exception.

@@ -11,7 +11,7 @@ mod convert;
 mod extension;
 mod pool;
 
-use boc_py_worker::{interpreter, module, unseen};
+use boc_py_worker::{interpreter, module, scope, unseen};
 use pyo3::{exceptions::PyImportError, ffi, prelude::*, types::PyBool};
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
@@ -44,9 +44,9 @@ mod _boc {
         pool::{
             Pool, cancelled, check_timeout, close_callbacks, end_resting_interpreters,
             forget_after_fork, free_nothing, hold_callbacks, inside_behaviour,
-            leave_pool_after_fork, let_go_of_callbacks, needs_main_interpreter, pause_interpreters,
-            raise_in_thread, resume_interpreters, set_callbacks_served, set_exiting,
-            settings_changed, take_callbacks, take_unseen, try_import, watch_settings,
+            leave_pool_after_fork, let_go_of_callbacks, needs_main_interpreter, open_scope,
+            pause_interpreters, raise_in_thread, resume_interpreters, set_callbacks_served,
+            set_exiting, settings_changed, take_callbacks, take_unseen, try_import, watch_settings,
         },
     };
 
@@ -68,12 +68,25 @@ fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module::fill(module_object).and_then(|()| {
             let class = unseen::make_class(module_object)?;
             module::add(module_object, c"Raised", &class)?;
+            module::add(module_object, c"Scope", &scope::make_class(module_object)?)?;
+            module::add(module_object, c"SCOPE", &scope::make_variable()?)?;
             module::add(module_object, c"IN_WORKER", &in_worker)
         })
     };
     filled.map_err(|raised| convert::error(module.py(), raised))?;
     let names = module.index()?;
-    ["Buffer", "Cown", "Definition", "IN_WORKER", "Parcel", "Raised", "when", "whencall"]
-        .into_iter()
-        .try_for_each(|name| names.append(name))
+    [
+        "Buffer",
+        "Cown",
+        "Definition",
+        "IN_WORKER",
+        "Parcel",
+        "Raised",
+        "SCOPE",
+        "Scope",
+        "when",
+        "whencall",
+    ]
+    .into_iter()
+    .try_for_each(|name| names.append(name))
 }

@@ -4,7 +4,7 @@ use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
     callbacks, contents, orphan,
     parcel::Parcel,
-    patience, pool, unseen, watched,
+    patience, pool, scope, unseen, watched,
     worker::{self, Crew},
 };
 use pyo3::{
@@ -310,6 +310,13 @@ pub(crate) fn leave_pool_after_fork() {
 #[pyfunction]
 pub(crate) fn forget_after_fork() {
     unseen::forget_after_fork();
+}
+
+/// Opens a scope: gives it, and the result of its end.
+#[pyfunction]
+pub(crate) fn open_scope(py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
+    let (scope, ended) = scope::open().map_err(|raised| convert::error(py, raised))?;
+    Ok((convert::object(py, Ok(scope))?, convert::object(py, Ok(ended))?))
 }
 
 /// A callback, and the result that it gets.

@@ -29,14 +29,15 @@ from boc._include import get_include, get_sources
 if TYPE_CHECKING or not IN_WORKER:
     from boc._boc import _C_API as _C_API
     from boc._runtime import WORKER_COUNT, backend, quiesce, start, stats, wait
+    from boc._scope import scope
 else:
     import sys
 
     from boc import _inside
-    from boc._inside import WORKER_COUNT, backend, quiesce, start, stats, wait
+    from boc._inside import WORKER_COUNT, backend, quiesce, scope, start, stats, wait
 
     # Functions of the main interpreter are sent by their names.
-    sys.modules["boc._runtime"] = _inside
+    sys.modules["boc._runtime"] = sys.modules["boc._scope"] = _inside
 
 __version__: str
 
@@ -64,6 +65,7 @@ __all__ = [
     "get_include",
     "get_sources",
     "quiesce",
+    "scope",
     "start",
     "stats",
     "wait",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import sys
 from collections.abc import Generator
 from concurrent.futures import CancelledError, Future
@@ -15,19 +16,25 @@ _T = TypeVar("_T")
 
 def awaited(result: Cown[_T]) -> Generator[Any, None, _T]:
     """What ``await`` uses."""
-    return _wait_for(result).__await__()
+    return _value_of(result).__await__()
 
 
-async def _wait_for(result: Cown[_T]) -> _T:
-    if not result.done():
-        if _is_trio():
-            await _ended_in_trio(result)
-        else:
-            await _ended(result)
+async def _value_of(result: Cown[_T]) -> _T:
+    await wait_for(result)
     return result.result()
 
 
-async def _ended(result: Cown[Any]) -> None:
+async def wait_for(result: Cown[Any], timeout: float | None = None) -> bool:
+    """Wait until the behaviour has ended; say whether it has, within so many seconds."""
+    if not result.done():
+        if _is_trio():
+            await _ended_in_trio(result, timeout)
+        else:
+            await _ended(result, timeout)
+    return result.done()
+
+
+async def _ended(result: Cown[Any], timeout: float | None) -> None:
     import asyncio
 
     loop = asyncio.get_running_loop()
@@ -43,7 +50,10 @@ async def _ended(result: Cown[Any]) -> None:
             loop.call_soon_threadsafe(wake)
 
     result.add_done_callback(wake_soon)
-    await ended
+    if timeout is None:
+        await ended
+    else:
+        await asyncio.wait([ended], timeout=timeout)
 
 
 def _is_trio() -> bool:
@@ -57,7 +67,7 @@ def _is_trio() -> bool:
         return False
 
 
-async def _ended_in_trio(result: Cown[Any]) -> None:
+async def _ended_in_trio(result: Cown[Any], timeout: float | None) -> None:
     trio: Any = sys.modules["trio"]
     token, ended = trio.lowlevel.current_trio_token(), trio.Event()
 
@@ -66,7 +76,8 @@ async def _ended_in_trio(result: Cown[Any]) -> None:
             token.run_sync_soon(ended.set)
 
     result.add_done_callback(wake_soon)
-    await ended.wait()
+    with trio.move_on_after(math.inf if timeout is None else timeout):
+        await ended.wait()
 
 
 class ResultFuture(Future[_T]):

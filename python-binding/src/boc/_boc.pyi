@@ -1,5 +1,6 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
+from contextvars import ContextVar
 from types import GenericAlias, TracebackType
 from typing import Any, Generic, SupportsIndex, TypeVar, final, overload
 
@@ -14,6 +15,8 @@ __all__ = [
     "Parcel",
     "Pool",
     "Raised",
+    "SCOPE",
+    "Scope",
     "_C_API",
     "cancelled",
     "check_timeout",
@@ -28,6 +31,7 @@ __all__ = [
     "let_go_of_callbacks",
     "let_go_of_objects",
     "needs_main_interpreter",
+    "open_scope",
     "pause_interpreters",
     "raise_in_thread",
     "resume_interpreters",
@@ -170,6 +174,15 @@ def inside_behaviour() -> bool: ...
 def leave_pool_after_fork() -> None: ...
 def hold_objects() -> None: ...
 def let_go_of_objects() -> None: ...
+SCOPE: ContextVar[Scope]
+
+@final
+class Scope:
+    def close(self) -> None: ...
+    def cancel(self) -> None: ...
+    def failures(self) -> list[BaseException]: ...
+
+def open_scope() -> tuple[Scope, Cown[None]]: ...
 def try_import(name: str) -> str | None: ...
 def needs_main_interpreter(module: object) -> bool: ...
 def raise_in_thread(ident: int, exception: object) -> None: ...

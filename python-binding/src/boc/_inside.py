@@ -41,6 +41,14 @@ def wait(timeout: float | None = None, *, stats: bool = False) -> Any:
     _refuse("wait()")
 
 
+def scope(*, timeout: float | None = None) -> Any:
+    """Raises a RuntimeError here."""
+    raise RuntimeError(
+        "scope() inside of a behaviour would wait for what comes after that: schedule what comes next "
+        "with @when over the results instead"
+    )
+
+
 def stats() -> list[dict[str, int]]:
     """Raises a RuntimeError here."""
     raise RuntimeError("stats() inside of a worker's interpreter: only the main program has them")
