@@ -11,7 +11,7 @@ import pytest
 import boc
 from boc import Buffer, Cown, quiesce, when, whencall
 from boc._boc import Parcel
-from crossing import Gate, Meeting, works
+from crossing import works
 
 CONTENT = b"what must not be lost"
 
@@ -397,42 +397,45 @@ def test_a_value_that_is_full_of_buffers() -> None:
     assert came.result() == (20_000, 20_000)
 
 
-class Kept:
-    """What a worker keeps from one behaviour to the next."""
-
-    view: memoryview
-
-
 @pytest.mark.by_value
-def test_what_a_body_leaves_in_view_stays_in_its_cown(gate: Gate) -> None:
-    boc.start(2)
-    cown, meeting = Cown(None), Meeting(2)
+def test_what_a_body_leaves_in_view_stays_in_its_cown(program: Callable[..., Any]) -> None:
+    ended = program(
+        """
+        from boc import Buffer, Cown, start, wait, when
+        from crossing import Gate, Meeting
 
-    @when(cown)
-    def body(cown: Cown[Any]) -> None:
-        cown.value = Buffer(CONTENT)
-        Kept.view = memoryview(cown.value)
+        def leave(cown):
+            import builtins
+            cown.value = Buffer(b"content")
+            builtins.view = memoryview(cown.value)
 
-    with pytest.raises(BufferError, match="memoryview"):
-        body.result()
-    assert not cown.exception
+        def wait_where_it_is():
+            import builtins
+            meeting.wait()
+            if hasattr(builtins, "view"):
+                gate.wait(60)
+                builtins.view.release()
 
-    def wait_where_it_is() -> None:
-        meeting.wait()
-        if hasattr(Kept, "view"):
-            gate.wait(60)
-            Kept.view.release()
-            del Kept.view
+        def outcome(result):
+            try:
+                return result.result()
+            except Exception as error:
+                return type(error).__name__
 
-    waiting = [when()(wait_where_it_is) for _ in range(2)]
-    # The other worker can hold the cown, but not use the value.
-    when(cown)(lambda cown: None).result()
-    with pytest.raises(TypeError, match="memoryview"):
-        when(cown)(lambda cown: cown.value).result()
-    gate.set()
-    for result in waiting:
-        result.result()
-    assert when(cown)(lambda cown: bytes(cown.value)).result() == CONTENT
-    with cown as value:
-        assert bytes(value) == CONTENT
-        del value
+        start(2)
+        cown, meeting, gate = Cown(None), Meeting(2), Gate()
+        print(outcome(when(cown)(leave)), cown.exception)
+        waiting = [when()(wait_where_it_is) for _ in range(2)]
+        # The other worker can hold the cown, but not use the value.
+        print(outcome(when(cown)(lambda cown: None)))
+        print(outcome(when(cown)(lambda cown: cown.value)))
+        gate.set()
+        print(*map(outcome, waiting))
+        print(outcome(when(cown)(lambda cown: bytes(cown.value))))
+        wait()
+        with cown as value:
+            print(bytes(value))
+        """
+    )
+    expected = "BufferError False", "None", "TypeError", "None None", "b'content'", "b'content'"
+    assert ended.stdout.splitlines() == [*expected], ended
