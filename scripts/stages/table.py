@@ -126,6 +126,7 @@ def types(machine: Machine) -> Iterator[Command]:
         (python, "-m", "mypy.stubtest", "boc", "--allowlist", "stubtest-allowlist.txt"),
         folder=PACKAGE,
     )
+    yield Command((python, PACKAGE / "tests" / "typing" / "check.py"))
 
 
 def examples(machine: Machine) -> Iterator[Command]:

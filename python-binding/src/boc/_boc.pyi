@@ -128,6 +128,46 @@ class Definition:
     @property
     def things(self) -> list[Any]: ...
 
+# What a behaviour gets for each argument: a cown as itself, a list of cowns as a list. Other sequences arrive as
+# lists, too, for which, as for more than eight arguments, nothing is known of the parameters.
+_P1 = TypeVar("_P1", bound=Cown[Any] | list[Cown[Any]])
+_P2 = TypeVar("_P2", bound=Cown[Any] | list[Cown[Any]])
+_P3 = TypeVar("_P3", bound=Cown[Any] | list[Cown[Any]])
+_P4 = TypeVar("_P4", bound=Cown[Any] | list[Cown[Any]])
+_P5 = TypeVar("_P5", bound=Cown[Any] | list[Cown[Any]])
+_P6 = TypeVar("_P6", bound=Cown[Any] | list[Cown[Any]])
+_P7 = TypeVar("_P7", bound=Cown[Any] | list[Cown[Any]])
+_P8 = TypeVar("_P8", bound=Cown[Any] | list[Cown[Any]])
+
+@overload
+def when() -> Callable[[Callable[[], _R]], Cown[_R]]: ...
+@overload
+def when(cown1: _P1, /) -> Callable[[Callable[[_P1], _R]], Cown[_R]]: ...
+@overload
+def when(cown1: _P1, cown2: _P2, /) -> Callable[[Callable[[_P1, _P2], _R]], Cown[_R]]: ...
+@overload
+def when(cown1: _P1, cown2: _P2, cown3: _P3, /) -> Callable[[Callable[[_P1, _P2, _P3], _R]], Cown[_R]]: ...
+@overload
+def when(
+    cown1: _P1, cown2: _P2, cown3: _P3, cown4: _P4, /
+) -> Callable[[Callable[[_P1, _P2, _P3, _P4], _R]], Cown[_R]]: ...
+@overload
+def when(
+    cown1: _P1, cown2: _P2, cown3: _P3, cown4: _P4, cown5: _P5, /
+) -> Callable[[Callable[[_P1, _P2, _P3, _P4, _P5], _R]], Cown[_R]]: ...
+@overload
+def when(
+    cown1: _P1, cown2: _P2, cown3: _P3, cown4: _P4, cown5: _P5, cown6: _P6, /
+) -> Callable[[Callable[[_P1, _P2, _P3, _P4, _P5, _P6], _R]], Cown[_R]]: ...
+@overload
+def when(
+    cown1: _P1, cown2: _P2, cown3: _P3, cown4: _P4, cown5: _P5, cown6: _P6, cown7: _P7, /
+) -> Callable[[Callable[[_P1, _P2, _P3, _P4, _P5, _P6, _P7], _R]], Cown[_R]]: ...
+@overload
+def when(
+    cown1: _P1, cown2: _P2, cown3: _P3, cown4: _P4, cown5: _P5, cown6: _P6, cown7: _P7, cown8: _P8, /
+) -> Callable[[Callable[[_P1, _P2, _P3, _P4, _P5, _P6, _P7, _P8], _R]], Cown[_R]]: ...
+@overload
 def when(
     *cowns: Cown[Any] | Sequence[Cown[Any]],
 ) -> Callable[[Callable[..., _R]], Cown[_R]]: ...
