@@ -6,7 +6,7 @@ use std::{
     ffi::{c_int, c_void},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
 };
 
@@ -45,6 +45,9 @@ pub struct Contents {
     /// Written once, by the behaviour whose result this is, before it ends; after that anybody may
     /// read it.
     pub(crate) outcome: Option<Outcome>,
+    /// Whether this is the result of a behaviour that its thread has not scheduled yet; see
+    /// [`atomic`](crate::atomic).
+    pub(crate) in_block: AtomicBool,
 }
 
 /// What only who holds the cown may use.
@@ -194,6 +197,11 @@ impl Contents {
             Some(Outcome::Cancelled) => Ended::Cancelled,
             Some(Outcome::Returned(_)) | None => Ended::Well,
         }
+    }
+
+    /// Of the result of a behaviour that is not scheduled yet.
+    pub(crate) fn in_block() -> Self {
+        Self { in_block: AtomicBool::new(true), ..Self::default() }
     }
 
     /// With an object of this thread's interpreter.

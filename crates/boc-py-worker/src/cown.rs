@@ -30,6 +30,7 @@ use std::{
 };
 
 use crate::{
+    atomic,
     callbacks::{self, Due},
     contents::{Contents, Held, Outcome},
     departure::Departure,
@@ -220,6 +221,18 @@ impl Cown {
         raw::is_unshared(body).then(|| raw::value_ptr(body))
     }
 
+    /// Raises for the result of a behaviour that its thread has not scheduled yet.
+    #[inline]
+    pub(crate) fn check_scheduled(&self) -> Result<()> {
+        match &self.body {
+            Kind::Result { cown, .. } if atomic::is_in_block(cown) => Err(error::runtime_error(
+                "the result of a behaviour in a block of atomic() cannot be used before the end of the \
+                 block, which schedules it",
+            )),
+            _ => Ok(()),
+        }
+    }
+
     fn take_place(&self) -> Claim {
         // SAFETY: `self` keeps the cown alive.
         unsafe { raw::claim(&[self.access()]) }.expect("one cown has no duplicate")
@@ -231,6 +244,7 @@ impl Cown {
         if self.is_mine() {
             return Ok(f(held));
         }
+        self.check_scheduled()?;
         let claim = self.take_place();
         patience::wait(None, |until| claim.wait(until))?;
         let result = f(held);
@@ -332,6 +346,7 @@ impl Cown {
             ));
         }
         pool::refuse_inside_behaviour("acquire()", "name the cown in @when(…)")?;
+        self.check_scheduled()?;
         let claim = self.take_place();
         patience::wait(None, |until| claim.wait(until))?;
         *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
@@ -416,12 +431,14 @@ impl Cown {
     }
 
     fn cancel(&self) -> Result<bool> {
+        self.check_scheduled()?;
         Ok(self.as_result()?.0.cancel())
     }
 
     /// Has the callback called with the object of this cown, once the behaviour has ended. In the main interpreter.
     fn add_done_callback(&self, this: &Object, callback: &Object) -> Result<()> {
         let (cown, _) = self.as_result()?;
+        self.check_scheduled()?;
         callbacks::serve()?;
         let due = Due { callback: Kept::new(callback.clone()), result: Kept::new(this.clone()) };
         cown.on_finished(move || callbacks::post(due));
@@ -431,6 +448,7 @@ impl Cown {
     fn result(&self, timeout: Option<f64>) -> Result<Object> {
         let (cown, ended) = self.as_result()?;
         if !cown.is_finished() {
+            self.check_scheduled()?;
             pool::refuse_inside_behaviour("result()", "schedule over the result, @when(result)")?;
             let deadline = patience::deadline(timeout);
             let ended = ended.get_or_init(|| {

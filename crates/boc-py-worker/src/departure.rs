@@ -160,6 +160,21 @@ impl Departure {
     }
 }
 
+/// Moves everything of several departures, or raises and moves nothing; as [`Departure::go`].
+///
+/// # Errors
+///
+/// As there. A `Buffer` that was noted by two of them can go with neither.
+pub(crate) fn go_together(all: Vec<Departure>) -> Result<Option<impl Sized>> {
+    let mut all = all.into_iter().filter_map(|departure| departure.noted);
+    let Some(mut noted) = all.next() else { return Ok(None) };
+    for other in all {
+        noted.buffers.extend(other.buffers);
+        noted.values.extend(other.values);
+    }
+    noted.go().map(Some)
+}
+
 impl Noted {
     /// See [`Departure::go`].
     #[cold]

@@ -28,10 +28,12 @@
 //! - [`pool`]: which executor they go to;
 //! - [`worker`]: workers with interpreters of their own;
 //! - [`watched`]: what those take over from the program, and whether it has changed;
+//! - [`atomic`]: blocks whose behaviours are scheduled as one step;
 //! - [`scope`]: behaviours that are waited for together;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`callbacks`]: what is to be called when behaviours have ended.
 
+pub mod atomic;
 pub mod buffer;
 pub mod callbacks;
 pub mod class;

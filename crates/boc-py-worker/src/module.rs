@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    buffer,
+    atomic, buffer,
     class::{NO_METHOD, Table, entered, entered_for_status, with_many, with_one, without},
     cown, definition,
     error::{self, Raised, Result},
@@ -152,6 +152,7 @@ pub unsafe fn fill(module: *mut PyObject) -> Result<()> {
         add_class(module, c"Buffer", &classes.buffer, buffer::make_class(module)?)?;
         add_class(module, c"Definition", &classes.definition, definition::make_class(module)?)?;
         add_class(module, c"Parcel", &classes.parcel, parcel::make_class(module)?)?;
+        add(module, c"atomic", &atomic::make_class(module)?)?;
         when::add_functions(module)
     }
 }

@@ -1,11 +1,12 @@
 //! What a behaviour asks for: its cowns and its arguments.
 
-use boc_core::raw::{self, Access, Held};
+use boc_core::raw::{self, Access, Held, ResultCown};
 use pyo3_ffi::{self as ffi, PyObject};
 use smallvec::SmallVec;
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
+    atomic,
     behaviour::Body,
     contents::Contents,
     cown::{self, Cown},
@@ -19,7 +20,8 @@ use crate::{
     object::{Object, class_name},
     parcel::Parcel,
     pool::{self, Refusal, Target},
-    scope, signature,
+    scope::{self, Scope},
+    signature,
 };
 
 /// The cowns that a behaviour needs, and its arguments.
@@ -133,6 +135,7 @@ impl Request {
     /// Schedules a function over the request. Returns the result.
     pub(crate) fn schedule(&self, function: &Object) -> Result<Object> {
         signature::check(function, self.count)?;
+        self.cowns().try_for_each(Cown::check_scheduled)?;
         interpreter::here().release_given_up();
         pool::with_target(|target, refusal| {
             if !target.by_value {
@@ -158,6 +161,9 @@ impl Request {
         work: impl FnOnce() -> W,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
+        if atomic::is_open() {
+            return self.add_to_block(target, departure, work(), run);
+        }
         let begun = raw::begin(target.executor, self.cowns.len());
         if begun.is_none() && refusal == Refusal::IsTold {
             return None;
@@ -168,12 +174,7 @@ impl Request {
             Ok(left) => left,
             Err(raised) => return Some(Err(raised)),
         };
-        let work = work();
-        let scope = scope::current();
-        let within = scope.clone();
-        let run = move |held: Held<'_>, result: &mut Contents| {
-            scope::within(within, result, |result| run(work, held, result));
-        };
+        let (scope, run) = in_scope(work(), run);
         let cowns = self.cowns().map(Cown::access);
         // SAFETY: `self` refers to the cowns.
         let scheduled = unsafe {
@@ -186,13 +187,25 @@ impl Request {
                 }
             }
         };
-        let scheduled = scheduled.map(|result| {
-            if let Some(scope) = scope {
-                scope.add(&result);
-            }
-            Cown::result_of(result)
-        });
+        let scheduled = scheduled.map(|result| known_to(scope, result));
         Some(scheduled.map_err(|duplicate| error::type_error(duplicate.to_string())))
+    }
+
+    /// Schedules it with the others of the block that this thread is in. `None` if the pool takes no more.
+    fn add_to_block<W: Send + 'static>(
+        &self,
+        target: Target<'_>,
+        departure: Departure,
+        work: W,
+        run: fn(W, Held<'_>, &mut Contents),
+    ) -> Option<Result<Cown>> {
+        let (scope, run) = in_scope(work, run);
+        let cowns: SmallVec<[Access; 4]> = self.cowns().map(Cown::access).collect();
+        // SAFETY: `self` refers to the cowns, each of which it has once.
+        let added = unsafe { atomic::add(target.executor, &cowns, departure, run) };
+        let stopped =
+            || error::runtime_error("the workers were stopped inside of a block of atomic()");
+        Some(added.and_then(|added| Ok(known_to(scope, added.ok_or_else(stopped)?))))
     }
 
     fn cowns(&self) -> impl ExactSizeIterator<Item = &Cown> {
@@ -243,6 +256,27 @@ impl Request {
         });
         packed.collect::<Result<_>>().map(Some)
     }
+}
+
+/// The scope of what this thread schedules now, and a closure that runs the work as part of it.
+fn in_scope<W: Send + 'static>(
+    work: W,
+    run: fn(W, Held<'_>, &mut Contents),
+) -> (Option<Arc<Scope>>, impl FnOnce(Held<'_>, &mut Contents) + Send + 'static) {
+    let scope = scope::current();
+    let within = scope.clone();
+    let run = move |held: Held<'_>, result: &mut Contents| {
+        scope::within(within, result, |result| run(work, held, result));
+    };
+    (scope, run)
+}
+
+/// The result of a behaviour, of which its scope knows now.
+fn known_to(scope: Option<Arc<Scope>>, result: ResultCown<Contents>) -> Cown {
+    if let Some(scope) = scope {
+        scope.add(&result);
+    }
+    Cown::result_of(result)
 }
 
 /// What an argument is called, for the error that says why it cannot go. That which says so now is forgotten.

@@ -20,6 +20,7 @@ use std::{
 };
 
 use crate::{
+    atomic,
     class::{self, NO_METHOD, NO_SLOT, Table, entered, slot, without},
     contents::{Contents, Outcome},
     cown::Cown,
@@ -135,7 +136,7 @@ impl Scope {
     pub(crate) fn add(self: &Arc<Self>, result: &ResultCown<Contents>) {
         for scope in self.all() {
             if scope.add_alone(result) {
-                result.cancel();
+                cancel_one(result);
             }
         }
     }
@@ -184,9 +185,7 @@ impl Scope {
         self.cancelled.store(true, Relaxed);
         let members = state.members.clone();
         drop(state);
-        for member in members {
-            member.cancel();
-        }
+        members.iter().for_each(cancel_one);
     }
 
     /// The exceptions that nobody has looked at, which count as seen from now on.
@@ -206,6 +205,13 @@ impl State {
         self.members = kept;
         self.bound = self.bound.max(2 * self.members.len());
         old
+    }
+}
+
+/// Cancels a behaviour, unless it has started. One that is in no queue yet will find out when it begins.
+fn cancel_one(member: &ResultCown<Contents>) {
+    if !atomic::is_in_block(member) {
+        member.cancel();
     }
 }
 

@@ -45,8 +45,9 @@ mod _boc {
             Pool, cancelled, check_timeout, close_callbacks, end_resting_interpreters,
             forget_after_fork, free_nothing, hold_callbacks, inside_behaviour,
             leave_pool_after_fork, let_go_of_callbacks, needs_main_interpreter, open_scope,
-            pause_interpreters, raise_in_thread, resume_interpreters, set_callbacks_served,
-            set_exiting, settings_changed, take_callbacks, take_unseen, try_import, watch_settings,
+            pause_interpreters, raise_in_thread, refuse_to_wait, resume_interpreters,
+            set_callbacks_served, set_exiting, settings_changed, take_callbacks, take_unseen,
+            try_import, watch_settings,
         },
     };
 
@@ -84,6 +85,7 @@ fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "Raised",
         "SCOPE",
         "Scope",
+        "atomic",
         "when",
         "whencall",
     ]

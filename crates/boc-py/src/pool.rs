@@ -2,7 +2,7 @@
 
 use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
-    callbacks, contents, orphan,
+    atomic, callbacks, contents, orphan,
     parcel::Parcel,
     patience, pool, scope, unseen, watched,
     worker::{self, Crew},
@@ -310,6 +310,12 @@ pub(crate) fn leave_pool_after_fork() {
 #[pyfunction]
 pub(crate) fn forget_after_fork() {
     unseen::forget_after_fork();
+}
+
+/// Raises inside of a block of `atomic()`, whose behaviours nobody can wait for in there.
+#[pyfunction]
+pub(crate) fn refuse_to_wait(py: Python<'_>, what: &str) -> PyResult<()> {
+    atomic::refuse_to_wait(what).map_err(|raised| convert::error(py, raised))
 }
 
 /// Opens a scope: gives it, and the result of its end.

@@ -23,7 +23,7 @@ share a cown run in the order in which they were scheduled.
 
 from typing import TYPE_CHECKING
 
-from boc._boc import IN_WORKER, Buffer, Cown, when, whencall
+from boc._boc import IN_WORKER, Buffer, Cown, atomic, when, whencall
 from boc._include import get_include, get_sources
 
 if TYPE_CHECKING or not IN_WORKER:
@@ -61,6 +61,7 @@ __all__ = [
     "Buffer",
     "Cown",
     "__version__",
+    "atomic",
     "backend",
     "get_include",
     "get_sources",

@@ -18,6 +18,7 @@ __all__ = [
     "SCOPE",
     "Scope",
     "_C_API",
+    "atomic",
     "cancelled",
     "check_timeout",
     "close_callbacks",
@@ -34,6 +35,7 @@ __all__ = [
     "open_scope",
     "pause_interpreters",
     "raise_in_thread",
+    "refuse_to_wait",
     "resume_interpreters",
     "set_callbacks_served",
     "set_exiting",
@@ -214,6 +216,20 @@ def inside_behaviour() -> bool: ...
 def leave_pool_after_fork() -> None: ...
 def hold_objects() -> None: ...
 def let_go_of_objects() -> None: ...
+@final
+class atomic:
+    def __new__(cls) -> atomic: ...
+    def __enter__(self) -> atomic: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+
+def refuse_to_wait(what: str) -> None: ...
+
 SCOPE: ContextVar[Scope]
 
 @final

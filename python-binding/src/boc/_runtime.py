@@ -34,6 +34,7 @@ from boc._boc import (
     let_go_of_callbacks,
     let_go_of_objects,
     pause_interpreters,
+    refuse_to_wait,
     resume_interpreters,
     set_exiting,
 )
@@ -215,6 +216,7 @@ def _pool_to_wait_for(what: str, timeout: float | None) -> Pool | None:
             f"{what} inside of a behaviour would wait for that behaviour itself: schedule what comes "
             "next with @when over the results instead"
         )
+    refuse_to_wait(what)
     if _state.pool is not None:
         _warn_if_serialised(3)
     return _state.pool

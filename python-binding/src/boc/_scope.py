@@ -8,7 +8,7 @@ from contextvars import Token
 from types import TracebackType
 
 from boc._awaiting import wait_for
-from boc._boc import SCOPE, Cown, Scope, check_timeout, inside_behaviour, open_scope
+from boc._boc import SCOPE, Cown, Scope, check_timeout, inside_behaviour, open_scope, refuse_to_wait
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -62,6 +62,7 @@ class scope:
                 "scope() inside of a behaviour would wait for what comes after that: schedule what comes next "
                 "with @when over the results instead"
             )
+        refuse_to_wait("scope()")
         if self._open is not None:
             raise RuntimeError("this scope is open already: make one for each block")
         opened, ended = open_scope()

@@ -1,0 +1,191 @@
+//! Blocks whose behaviours are scheduled as one step, at their end.
+//!
+//! Until then nobody can wait for their results, or schedule over them: what comes behind a behaviour must not get
+//! ahead of it in the queue of a cown that both name.
+
+use boc_core::{
+    Batch, ExecutorRef,
+    raw::{self, Access, Held, ResultCown},
+};
+use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyTypeObject};
+use std::{
+    cell::{Cell, RefCell},
+    ffi::c_void,
+    sync::atomic::Ordering::{Acquire, Release},
+};
+
+use crate::{
+    class::{self, NO_METHOD, NO_SLOT, Table, entered, slot, with_many, without},
+    contents::Contents,
+    departure::{self, Departure},
+    error::{self, Result},
+    interpreter,
+    object::Object,
+};
+
+/// What was scheduled so far in the outermost block of this thread.
+#[derive(Default)]
+struct Block {
+    /// Made with the first behaviour, for the executor that it goes to.
+    batch: Option<Batch>,
+    results: Vec<ResultCown<Contents>>,
+    departures: Vec<Departure>,
+}
+
+thread_local! {
+    /// How many blocks this thread is in, and in which process: a child has left them.
+    static DEPTH: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
+    static BLOCK: RefCell<Option<Block>> = const { RefCell::new(None) };
+}
+
+/// Whether this thread is in such a block.
+#[inline]
+pub fn is_open() -> bool {
+    DEPTH.get().0 > 0
+}
+
+/// Raises where this thread would wait for what it has not scheduled yet.
+pub fn refuse_to_wait(what: &str) -> Result<()> {
+    if is_open() {
+        return Err(error::runtime_error(format!(
+            "{what} inside of atomic() could wait for what is scheduled at the end of the block: do it \
+             behind the block"
+        )));
+    }
+    Ok(())
+}
+
+/// Adds a behaviour to the block of this thread, which is in one. `None` if its executor takes no more; `work` was
+/// dropped then.
+///
+/// # Safety
+///
+/// The cowns are alive during the call, and distinct.
+pub(crate) unsafe fn add(
+    executor: &ExecutorRef,
+    cowns: &[Access],
+    departure: Departure,
+    work: impl FnOnce(Held<'_>, &mut Contents) + Send + 'static,
+) -> Result<Option<ResultCown<Contents>>> {
+    // Taken out, since what is dropped can run code that comes here again.
+    let mut block = BLOCK.take().unwrap_or_default();
+    let batch = block.batch.get_or_insert_with(|| executor.batch());
+    let state = Contents::in_block();
+    // SAFETY: passed on to the caller.
+    let added = unsafe { raw::add(batch, cowns, || None, state, work) };
+    if let Ok(Some(result)) = &added {
+        block.results.push(result.clone());
+        block.departures.push(departure);
+    }
+    // What has come meanwhile was cancelled with its block: there is one for each thread.
+    drop(BLOCK.replace(Some(block)));
+    added.map_err(|duplicate| error::type_error(duplicate.to_string()))
+}
+
+impl Block {
+    fn schedule(self) -> Result<()> {
+        let Self { batch, results, departures } = self;
+        let Some(batch) = batch else { return Ok(()) };
+        // If it does not go, the batch is dropped, which cancels its behaviours.
+        let left = departure::go_together(departures)?;
+        let _ = batch.schedule();
+        for result in &results {
+            // SAFETY: the address is that of what lives as long as the cown.
+            let in_block = unsafe { &(*raw::value_ptr(result.cown())).in_block };
+            // Pairs with `is_in_block`: who sees it comes behind the batch.
+            in_block.store(false, Release);
+        }
+        drop(left);
+        Ok(())
+    }
+}
+
+/// Whether this is the result of a behaviour that was not scheduled yet.
+pub(crate) fn is_in_block(result: &ResultCown<Contents>) -> bool {
+    // SAFETY: as above.
+    unsafe { (*raw::value_ptr(result.cown())).in_block.load(Acquire) }
+}
+
+/// Makes the class `atomic`, which belongs to the caller.
+///
+/// # Safety
+///
+/// The thread is attached; `module` is the module `boc._boc`.
+pub unsafe fn make_class(module: *mut PyObject) -> Result<Object> {
+    static METHODS: Table<PyMethodDef, 3> = Table::new([
+        without(c"__enter__", enter, c"__enter__($self, /)\n--\n\nBegins the block."),
+        with_many(
+            c"__exit__",
+            exit,
+            c"__exit__($self, exc_type, exc_value, traceback, /)\n--\n\nSchedules the behaviours.",
+        ),
+        NO_METHOD,
+    ]);
+    static SLOTS: Table<ffi::PyType_Slot, 5> = Table::new([
+        class::doc(
+            c"atomic()\n--\n\n`with atomic():` schedules the behaviours of its block as one step, at its end: in the \
+              queues of\ntheir cowns, nobody else's behaviour comes between them. If the block raises, none of them \
+              runs.\n\nTheir results cannot be waited for, or scheduled over, before the end of the block.",
+        ),
+        slot(ffi::Py_tp_new, new as *mut c_void),
+        slot(ffi::Py_tp_dealloc, class::dealloc::<()> as *mut c_void),
+        slot(ffi::Py_tp_methods, METHODS.get().cast()),
+        NO_SLOT,
+    ]);
+    // SAFETY: passed on to the caller; the slots are those of an object without content.
+    unsafe { class::make::<()>(module, c"boc.atomic", 0, SLOTS.get()) }
+}
+
+unsafe extern "C" fn new(
+    class: *mut PyTypeObject,
+    arguments: *mut PyObject,
+    named: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: called by Python; what it passes is alive during the call.
+    entered(|| unsafe {
+        class::arguments_of_new("atomic", [], 0, arguments, named)?;
+        class::instance(class, ())
+    })
+}
+
+unsafe extern "C" fn enter(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
+    entered(|| {
+        let (depth, process) = DEPTH.get();
+        let here = std::process::id();
+        // A child leaves to its parent what was open at the fork.
+        if depth > 0 && process != here {
+            std::mem::forget(BLOCK.take());
+        }
+        DEPTH.set((if process == here { depth + 1 } else { 1 }, here));
+        // SAFETY: called by Python with an object, which is alive.
+        Ok(unsafe { Object::from_borrowed(object) })
+    })
+}
+
+unsafe extern "C" fn exit(
+    _: *mut PyObject,
+    given: *mut *mut PyObject,
+    count: ffi::Py_ssize_t,
+) -> *mut PyObject {
+    entered(|| {
+        // SAFETY: called by Python with so many arguments, which are alive.
+        let raised = count > 0 && unsafe { *given != ffi::Py_None() };
+        let (depth, process) = DEPTH.get();
+        if depth == 0 {
+            return Err(error::runtime_error("this thread is in no block of atomic()"));
+        }
+        DEPTH.set((depth - 1, process));
+        let block = if depth == 1 { BLOCK.take() } else { None };
+        if process != std::process::id() {
+            std::mem::forget(block);
+            return Ok(Object::none());
+        }
+        interpreter::here().release_given_up();
+        match block {
+            Some(block) if !raised => block.schedule()?,
+            // Which cancels them.
+            block => drop(block),
+        }
+        Ok(Object::none())
+    })
+}
