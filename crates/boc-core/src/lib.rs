@@ -175,8 +175,12 @@ mod executor;
 #[cfg(all(feature = "std", not(loom)))]
 pub mod explore;
 mod handle;
+#[cfg(feature = "std")]
+pub mod mailbox;
 mod mpsc;
 mod outcome;
+#[cfg(feature = "std")]
+mod parker;
 mod place;
 mod promise;
 mod pump;
