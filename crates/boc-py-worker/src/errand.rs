@@ -9,6 +9,7 @@ use crate::{
     cown,
     error::{Raised, Result},
     function::Function,
+    noticeboard,
     object::{self, Object},
     orphan,
     parcel::Parcel,
@@ -41,6 +42,7 @@ impl Errand {
         orphan::end_if_outermost();
         worker::before_behaviour();
         threads::attached(|| {
+            noticeboard::forget_seen();
             let thread = this_thread();
             contents_of(held).for_each(|contents| {
                 // SAFETY: the behaviour holds the cown.
@@ -63,6 +65,7 @@ impl Errand {
             });
             result.finish_packed(returned.map_err(Raised::restore));
             drop(self);
+            noticeboard::forget_seen();
         });
     }
 

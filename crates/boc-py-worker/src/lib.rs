@@ -27,6 +27,11 @@
 //! - [`pool`]: which executor they go to;
 //! - [`worker`]: workers with interpreters of their own;
 //! - [`unseen`]: exceptions that nobody looked at.
+//!
+//! Beside cowns:
+//! - [`message`]: values on their way;
+//! - [`messages`]: queues of them, under tags;
+//! - [`noticeboard`]: values that everybody can read.
 
 pub mod buffer;
 pub mod class;
@@ -39,7 +44,9 @@ pub mod function;
 pub mod interpreter;
 pub mod kept;
 pub mod mail;
+pub mod messages;
 pub mod module;
+pub mod noticeboard;
 pub mod object;
 pub mod orphan;
 pub mod parcel;
@@ -55,6 +62,7 @@ pub mod worker;
 mod behaviour;
 mod errand;
 pub mod failure;
+mod message;
 mod request;
 pub mod resident;
 mod signature;

@@ -42,9 +42,10 @@ mod _boc {
     use super::{
         extension::objects::{hold_objects, let_go_of_objects},
         pool::{
-            Pool, cancelled, check_timeout, end_resting_interpreters, forget_after_fork,
-            inside_behaviour, leave_pool_after_fork, needs_main_interpreter, pause_interpreters,
-            raise_in_thread, resume_interpreters, set_exiting, take_unseen, try_import,
+            Pool, cancelled, check_timeout, clear_messages, clear_noticeboard,
+            end_resting_interpreters, forget_after_fork, inside_behaviour, leave_pool_after_fork,
+            limit_noticeboard, needs_main_interpreter, pause_interpreters, raise_in_thread,
+            read_noticeboard, resume_interpreters, set_exiting, take_unseen, try_import,
         },
     };
 
@@ -71,7 +72,27 @@ fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
     };
     filled.map_err(|raised| convert::error(module.py(), raised))?;
     let names = module.index()?;
-    ["Buffer", "Cown", "Definition", "IN_WORKER", "Parcel", "Raised", "when", "whencall"]
-        .into_iter()
-        .try_for_each(|name| names.append(name))
+    [
+        "Buffer",
+        "Cown",
+        "Definition",
+        "IN_WORKER",
+        "Parcel",
+        "Raised",
+        "TIMEOUT",
+        "drain",
+        "notice_delete",
+        "notice_read",
+        "notice_seed",
+        "notice_update",
+        "notice_write",
+        "noticeboard",
+        "receive",
+        "send",
+        "set_tags",
+        "when",
+        "whencall",
+    ]
+    .into_iter()
+    .try_for_each(|name| names.append(name))
 }
