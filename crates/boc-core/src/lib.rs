@@ -80,6 +80,8 @@
 //! behaviour to run again and again, by [`ExecutorRef::when_repeated`]; who wants all that some
 //! behaviours lead to, in a [`Scope`].
 //!
+//! **Messages** under tags, from any thread to any thread, are in [`mailbox`].
+//!
 //! **Panics** stay inside: the cowns go on to those that wait for them, and the handle has the payload.
 //!
 //! **Executors** say where behaviours run: on the workers of a [`Runtime`], on whatever thread pumps a
@@ -175,8 +177,12 @@ mod executor;
 #[cfg(all(feature = "std", not(loom)))]
 pub mod explore;
 mod handle;
+#[cfg(feature = "std")]
+pub mod mailbox;
 mod mpsc;
 mod outcome;
+#[cfg(feature = "std")]
+mod parker;
 mod place;
 mod promise;
 mod pump;

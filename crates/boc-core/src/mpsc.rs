@@ -46,25 +46,25 @@ impl Link {
     }
 }
 
-/// Behaviours that are ready, in the order in which they were pushed.
-pub(crate) struct Queue {
+/// What was linked, in the order in which it was pushed.
+pub(crate) struct Links {
     /// Where the next one is appended.
     newest: Apart<AtomicPtr<Link>>,
     /// Where the next one is taken. Written by the consumer only.
     oldest: Apart<AtomicPtr<Link>>,
     /// Set while a thread is the consumer.
     consumed: Apart<AtomicBool>,
-    /// A link of no behaviour, which keeps the queue from ever having no end to append to. From a
+    /// A link of nothing, which keeps the queue from ever having no end to append to. From a
     /// `Box`, since the queue may move and the stub may not.
     stub: NonNull<Link>,
 }
 
-// SAFETY: the queue owns the behaviours in it, which are `Send`; it is used through atomics.
-unsafe impl Send for Queue {}
+// SAFETY: it is used through atomics; whoever pushes says that others can have what is behind the links.
+unsafe impl Send for Links {}
 // SAFETY: as above.
-unsafe impl Sync for Queue {}
+unsafe impl Sync for Links {}
 
-impl Queue {
+impl Links {
     pub(crate) fn new() -> Self {
         let stub = NonNull::from(Box::leak(Box::new(Link::new())));
         Self {
@@ -75,29 +75,18 @@ impl Queue {
         }
     }
 
-    /// Appends a behaviour. From any thread.
-    pub(crate) fn push(&self, ready: Ready) {
-        let link = ready.into_inner().cast::<Link>();
-        // SAFETY: the behaviour is the caller's, and from now on the queue's.
-        unsafe { link.as_ref() }.set(None);
-        self.push_links(link, link);
-    }
-
-    /// Appends behaviours in one step: nobody else's come between them. From any thread.
-    #[cfg(feature = "std")]
-    pub(crate) fn push_all(&self, row: Row) {
-        if let Some((first, last)) = row.into_ends() {
-            self.push_links(first, last);
-        }
-    }
-
     /// Appends links that lead from the first to the last, where they end.
-    fn push_links(&self, first: NonNull<Link>, last: NonNull<Link>) {
+    ///
+    /// # Safety
+    ///
+    /// They are alive, nobody else has them, and they stay where they are until they are popped. What is
+    /// behind them can be used by any thread.
+    pub(crate) unsafe fn push(&self, first: NonNull<Link>, last: NonNull<Link>) {
         // Release: who gets `last` as its predecessor sees it reset.
         // Acquire: see the predecessor's link reset, before it is set below.
         let before = self.newest.swap(last.as_ptr(), AcqRel);
         // Release: pairs with the Acquire in `Consumer::pop`, for the links between the two, and all
-        // that the behaviours refer to.
+        // that is behind them.
         // SAFETY: a link is not popped before its successor is there (or the stub was pushed behind
         // it, which is a successor too), so the predecessor is still in the queue.
         unsafe { (*before).next.store(first.as_ptr(), Release) };
@@ -127,13 +116,13 @@ impl Queue {
 
 /// The right to pop from a queue.
 pub(crate) struct Consumer<'a> {
-    queue: &'a Queue,
+    queue: &'a Links,
 }
 
 impl Consumer<'_> {
-    /// Takes the oldest behaviour out. `None` if there is none, or if the next one is not reachable
-    /// yet because its push has not ended.
-    pub(crate) fn pop(&mut self) -> Option<Ready> {
+    /// Takes the oldest one out. `None` if there is none, or if the next one is not reachable yet because
+    /// its push has not ended.
+    pub(crate) fn pop(&mut self) -> Option<NonNull<Link>> {
         let queue = self.queue;
         let stub = queue.stub;
         // Relaxed: written by consumers only, and `consumed` orders them.
@@ -155,8 +144,10 @@ impl Consumer<'_> {
             }
             // It is the last one: put the stub behind it, so that it can be taken out.
             // SAFETY: the stub is not in the queue, since the consumer has passed it.
-            unsafe { stub.as_ref() }.set(None);
-            queue.push_links(stub, stub);
+            unsafe {
+                stub.as_ref().set(None);
+                queue.push(stub, stub);
+            }
             // SAFETY: as above.
             next = unsafe { (*oldest).next.load(Acquire) };
             if next.is_null() {
@@ -164,11 +155,24 @@ impl Consumer<'_> {
             }
         }
         queue.oldest.store(next, Release);
-        // SAFETY: every link but the stub is that of a behaviour that the queue owned.
+        // SAFETY: links in the queue are alive, and not null.
         Some(unsafe {
             (*oldest).next.store(ptr::null_mut(), Relaxed);
-            Ready::new(NonNull::new_unchecked(oldest).cast::<Behaviour>())
+            NonNull::new_unchecked(oldest)
         })
+    }
+}
+
+impl Consumer<'_> {
+    /// Whether [`Self::pop`] would give something now. If not, and there is something, then a push is under way.
+    #[cfg(feature = "std")]
+    pub(crate) fn can_pop(&self) -> bool {
+        let queue = self.queue;
+        // As in `pop`.
+        let oldest = queue.oldest.load(Relaxed);
+        // SAFETY: links in the queue are alive; the consumer takes them out.
+        let has_next = !unsafe { (*oldest).next.load(Acquire) }.is_null();
+        has_next || oldest != queue.stub.as_ptr() && oldest == queue.newest.load(Acquire)
     }
 }
 
@@ -179,14 +183,68 @@ impl Drop for Consumer<'_> {
     }
 }
 
+impl Drop for Links {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has the queue; whose links it had has taken them out.
+        drop(unsafe { Box::from_raw(self.stub.as_ptr()) });
+    }
+}
+
+/// Behaviours that are ready, in the order in which they were pushed.
+pub(crate) struct Queue(Links);
+
+impl Queue {
+    pub(crate) fn new() -> Self {
+        Self(Links::new())
+    }
+
+    /// Appends a behaviour. From any thread.
+    pub(crate) fn push(&self, ready: Ready) {
+        let link = ready.into_inner().cast::<Link>();
+        // SAFETY: the behaviour is the caller's, and from now on the queue's.
+        unsafe { link.as_ref() }.set(None);
+        // SAFETY: as above.
+        unsafe { self.0.push(link, link) };
+    }
+
+    /// Appends behaviours in one step: nobody else's come between them. From any thread.
+    #[cfg(feature = "std")]
+    pub(crate) fn push_all(&self, row: Row) {
+        if let Some((first, last)) = row.into_ends() {
+            // SAFETY: a row owns its behaviours, which any thread can run.
+            unsafe { self.0.push(first, last) };
+        }
+    }
+
+    /// See [`Links::is_empty`].
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Becomes the consumer, unless another thread is.
+    pub(crate) fn try_consume(&self) -> Option<ReadyConsumer<'_>> {
+        self.0.try_consume().map(ReadyConsumer)
+    }
+}
+
+/// The right to pop behaviours from a queue.
+pub(crate) struct ReadyConsumer<'a>(Consumer<'a>);
+
+impl ReadyConsumer<'_> {
+    /// See [`Consumer::pop`].
+    pub(crate) fn pop(&mut self) -> Option<Ready> {
+        let link = self.0.pop()?;
+        // SAFETY: every link here is that of a behaviour that the queue owned.
+        Some(unsafe { Ready::new(link.cast::<Behaviour>()) })
+    }
+}
+
 impl Drop for Queue {
     fn drop(&mut self) {
         // Nobody pushes any more, so no push is halfway and `pop` finds all there is.
         while let Some(ready) = self.try_consume().and_then(|mut consumer| consumer.pop()) {
             drop(ready);
         }
-        // SAFETY: the queue is empty and nobody else has it.
-        drop(unsafe { Box::from_raw(self.stub.as_ptr()) });
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     cown::Cown,
     error::Result,
     kept::Kept,
+    noticeboard,
     object::{self, Object},
     orphan,
     threads::{self, NOBODY, this_thread},
@@ -30,12 +31,14 @@ impl Body {
     pub(crate) fn run(self, _: Held<'_>, result: &mut Contents) {
         orphan::end_if_outermost();
         threads::attached(|| {
+            noticeboard::forget_seen();
             let thread = this_thread();
             self.cowns().for_each(|cown| cown.holder().store(thread, Relaxed));
             let returned = orphan::end_after_body(self.call());
             self.cowns().for_each(|cown| cown.holder().store(NOBODY, Relaxed));
             result.finish(returned);
             drop(self);
+            noticeboard::forget_seen();
         });
     }
 

@@ -9,6 +9,7 @@ use crate::{
     cown,
     error::{Raised, Result},
     function::{self, Function},
+    noticeboard,
     object::{self, Object},
     orphan,
     parcel::Parcel,
@@ -39,6 +40,7 @@ impl Errand {
         orphan::end_if_outermost();
         worker::before_behaviour();
         threads::attached(|| {
+            noticeboard::forget_seen();
             let thread = this_thread();
             contents_of(held).for_each(|contents| {
                 // SAFETY: the behaviour holds the cown.
@@ -64,6 +66,7 @@ impl Errand {
             });
             result.finish_packed(returned.map_err(Raised::restore));
             drop(self);
+            noticeboard::forget_seen();
         });
     }
 

@@ -16,6 +16,7 @@ use std::{
 use crate::{
     ending::{self, Py_DecRef},
     function, mail,
+    noticeboard::Opened,
     resident::Resident,
     threads, weak,
 };
@@ -40,6 +41,8 @@ pub struct Interpreter {
     any_given_up: AtomicBool,
     /// Values of cowns that live here, to be packed at the end.
     residents: Mutex<Vec<Weak<Resident>>>,
+    /// What it has made of the entries of the noticeboard.
+    pub(crate) opened_notices: Opened,
 }
 
 /// A reference of an interpreter that was given up elsewhere.
@@ -189,6 +192,7 @@ impl Interpreter {
             given_up: Mutex::new(Vec::new()),
             any_given_up: AtomicBool::new(false),
             residents: Mutex::new(Vec::new()),
+            opened_notices: Opened::new(),
         }
     }
 
@@ -307,6 +311,7 @@ impl Interpreter {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.has_closed.notify_all();
         self.functions.clear();
+        self.opened_notices.clear();
         self.release_given_up();
     }
 

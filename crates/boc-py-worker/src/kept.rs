@@ -1,7 +1,7 @@
 //! References to objects of the main interpreter that any thread can give up.
 
 use pyo3_ffi::PyObject;
-use std::ptr::NonNull;
+use std::{mem::ManuallyDrop, ptr::NonNull};
 
 use crate::{
     ending::{self, Py_DecRef},
@@ -72,6 +72,14 @@ impl Kept {
         debug_assert!(interpreter::here().is_main());
         // SAFETY: `self` keeps it alive; the caller is attached.
         unsafe { Object::from_borrowed(self.as_ptr()) }
+    }
+
+    /// The reference itself, of a thread that is attached to the main interpreter.
+    pub fn into_object(self) -> Object {
+        debug_assert!(interpreter::here().is_main());
+        let object = ManuallyDrop::new(self).as_ptr();
+        // SAFETY: the reference was ours, and the object is alive.
+        unsafe { Object::from_owned(object) }.expect("objects are not null")
     }
 }
 

@@ -32,6 +32,11 @@
 //! - [`scope`]: behaviours that are waited for together;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`callbacks`]: what is to be called when behaviours have ended.
+//!
+//! Beside cowns:
+//! - [`message`]: values on their way;
+//! - [`messages`]: queues of them, under tags;
+//! - [`noticeboard`]: values that everybody can read.
 
 pub mod atomic;
 pub mod buffer;
@@ -46,7 +51,9 @@ pub mod function;
 pub mod interpreter;
 pub mod kept;
 pub mod mail;
+pub mod messages;
 pub mod module;
+pub mod noticeboard;
 pub mod object;
 pub mod orphan;
 pub mod parcel;
@@ -65,6 +72,7 @@ mod behaviour;
 mod departure;
 mod errand;
 pub mod failure;
+mod message;
 mod request;
 pub mod resident;
 mod signature;

@@ -14,6 +14,7 @@ use crate::{
     error::{self, Raised, Result},
     interpreter::{self, Class},
     mail::{self, Letter},
+    messages, noticeboard,
     object::{self, Object},
     parcel::{self, Parcel},
     when, worker,
@@ -153,6 +154,8 @@ pub unsafe fn fill(module: *mut PyObject) -> Result<()> {
         add_class(module, c"Definition", &classes.definition, definition::make_class(module)?)?;
         add_class(module, c"Parcel", &classes.parcel, parcel::make_class(module)?)?;
         add(module, c"atomic", &atomic::make_class(module)?)?;
+        messages::add_functions(module)?;
+        noticeboard::add_functions(module)?;
         when::add_functions(module)
     }
 }

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use crate::{
     error::{self, Raised, Result},
     mail,
-    object::{Object, class_name},
+    object::{self, Object, class_name},
     threads,
 };
 
 /// How long a signal can wait for its handler, at the most.
-const SLICE: Duration = Duration::from_millis(50);
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
 /// Timeouts beyond this count as "forever": 31 years, as in bocpy.
 const FOREVER: f64 = 1e9;
@@ -27,14 +27,24 @@ pub unsafe fn timeout(object: *mut PyObject) -> Result<Option<f64>> {
         if object == ffi::Py_None() {
             return Ok(None);
         }
+        seconds(object, "a number of seconds or None").map(Some)
+    }
+}
+
+/// A number of seconds, as Python gives it; `wanted` is what else could be given, for the message.
+///
+/// # Safety
+///
+/// The thread is attached, and the object alive.
+pub(crate) unsafe fn seconds(object: *mut PyObject, wanted: &str) -> Result<f64> {
+    // SAFETY: passed on to the caller.
+    unsafe {
         let seconds = ffi::PyFloat_AsDouble(object);
         if seconds != -1.0 || ffi::PyErr_Occurred().is_null() {
             if seconds.is_nan() {
-                return Err(error::value_error(
-                    "timeout must be a number of seconds or None, not nan",
-                ));
+                return Err(error::value_error(format!("timeout must be {wanted}, not nan")));
             }
-            return Ok(Some(seconds));
+            return Ok(seconds);
         }
         if ffi::PyLong_Check(object) != 0 {
             // Too large for a float.
@@ -42,8 +52,8 @@ pub unsafe fn timeout(object: *mut PyObject) -> Result<Option<f64>> {
             let zero = Object::int(0)?;
             return match ffi::PyObject_RichCompareBool(object, zero.as_ptr(), ffi::Py_LT) {
                 -1 => Err(Raised::already()),
-                0 => Ok(Some(f64::INFINITY)),
-                _ => Ok(Some(f64::NEG_INFINITY)),
+                0 => Ok(f64::INFINITY),
+                _ => Ok(f64::NEG_INFINITY),
             };
         }
         if ffi::PyFloat_Check(object) != 0 {
@@ -51,7 +61,7 @@ pub unsafe fn timeout(object: *mut PyObject) -> Result<Option<f64>> {
         }
         ffi::PyErr_Clear();
         let kind = class_name(object);
-        Err(error::type_error(format!("timeout must be a number of seconds or None, not {kind}")))
+        Err(error::type_error(format!("timeout must be {wanted}, not {kind}")))
     }
 }
 
@@ -66,10 +76,8 @@ pub fn deadline(timeout: Option<f64>) -> Option<Instant> {
 /// raises, which is `KeyboardInterrupt` for Ctrl-C.
 pub fn wait(deadline: Option<Instant>, wait: impl Fn(Option<Instant>) -> bool) -> Result<bool> {
     loop {
-        let slice = Instant::now() + SLICE;
-        let last = deadline.is_some_and(|deadline| deadline <= slice);
-        let until = if last { deadline } else { Some(slice) };
-        let over = threads::detached(|| wait(until));
+        let (until, last) = slice(deadline);
+        let over = threads::detached(|| wait(Some(until)));
         // Who has nothing to wait for any more wants to see it all.
         mail::deliver((!over).then_some(SLICE))?;
         if over {
@@ -80,6 +88,23 @@ pub fn wait(deadline: Option<Instant>, wait: impl Fn(Option<Instant>) -> bool) -
             return Ok(false);
         }
     }
+}
+
+/// Until when to wait before signals are looked at, and whether the deadline has passed then.
+pub(crate) fn slice(deadline: Option<Instant>) -> (Instant, bool) {
+    let slice = Instant::now() + SLICE;
+    match deadline {
+        Some(deadline) if deadline <= slice => (deadline, true),
+        _ => (slice, false),
+    }
+}
+
+/// Raises what waits to be raised on this thread: as [`check_signals`], and what another thread has set, as at
+/// the exit of the program for behaviours that have not ended. For waits inside of behaviours.
+pub(crate) fn look_up() -> Result<()> {
+    check_signals()?;
+    // Python looks for that where a function begins.
+    object::call("boc._patience", c"look_up", []).map(drop)
 }
 
 /// Runs the handlers of signals that have come. Raises what they raise.

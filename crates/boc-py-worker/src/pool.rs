@@ -75,6 +75,11 @@ pub fn set_exiting(exiting: bool) {
     EXITING.store(exiting, Relaxed);
 }
 
+/// Whether no pool will be in use any more.
+pub(crate) fn is_exiting() -> bool {
+    EXITING.load(Relaxed)
+}
+
 /// Whether what this thread schedules goes to other interpreters, as far as one can tell before.
 pub(crate) fn goes_by_value() -> bool {
     !interpreter::here().is_main() || BY_VALUE.load(Relaxed)

@@ -2,7 +2,7 @@
 
 use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
-    atomic, callbacks, contents, orphan,
+    atomic, callbacks, contents, messages, noticeboard, orphan,
     parcel::Parcel,
     patience, pool, scope, unseen, watched,
     worker::{self, Crew},
@@ -306,10 +306,38 @@ pub(crate) fn leave_pool_after_fork() {
     orphan::leave_pool_after_fork();
 }
 
-/// Called in a child process: what the parent's behaviours raised is the parent's to log.
+/// Called in a child process: what the parent's behaviours raised is the parent's to log, messages are the parent's
+/// to receive, and the noticeboard is the parent's.
 #[pyfunction]
 pub(crate) fn forget_after_fork() {
     unseen::forget_after_fork();
+    messages::forget_after_fork();
+    noticeboard::forget_after_fork();
+}
+
+/// All that is on the noticeboard, as a dict.
+#[pyfunction]
+pub(crate) fn read_noticeboard(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    convert::object(py, noticeboard::everything())
+}
+
+/// Takes everything off the noticeboard.
+#[pyfunction]
+pub(crate) fn clear_noticeboard() {
+    noticeboard::clear();
+}
+
+/// Says how many keys there can be on the noticeboard; none for as many as usual.
+#[pyfunction]
+#[pyo3(signature = (limit=None))]
+pub(crate) fn limit_noticeboard(limit: Option<usize>) {
+    noticeboard::set_limit(limit.unwrap_or(noticeboard::DEFAULT_LIMIT));
+}
+
+/// Drops the messages that nobody has received.
+#[pyfunction]
+pub(crate) fn clear_messages() {
+    messages::clear();
 }
 
 /// Raises inside of a block of `atomic()`, whose behaviours nobody can wait for in there.

@@ -23,8 +23,28 @@ share a cown run in the order in which they were scheduled.
 
 from typing import TYPE_CHECKING
 
-from boc._boc import IN_WORKER, Buffer, Cown, atomic, when, whencall
+from boc._boc import (
+    IN_WORKER,
+    TIMEOUT,
+    Buffer,
+    Cown,
+    atomic,
+    drain,
+    notice_delete,
+    notice_read,
+    notice_seed,
+    notice_update,
+    notice_write,
+    noticeboard,
+    receive,
+    send,
+    set_tags,
+    when,
+    whencall,
+)
 from boc._include import get_include, get_sources
+from boc._removed import REMOVED
+from boc._waiting import WaitResult
 
 if TYPE_CHECKING or not IN_WORKER:
     from boc._boc import _C_API as _C_API
@@ -57,16 +77,29 @@ def __getattr__(name: str) -> str:
 
 
 __all__ = [
+    "REMOVED",
+    "TIMEOUT",
     "WORKER_COUNT",
     "Buffer",
     "Cown",
+    "WaitResult",
     "__version__",
     "atomic",
     "backend",
+    "drain",
     "get_include",
     "get_sources",
+    "notice_delete",
+    "notice_read",
+    "notice_seed",
+    "notice_update",
+    "notice_write",
+    "noticeboard",
     "quiesce",
+    "receive",
     "scope",
+    "send",
+    "set_tags",
     "start",
     "stats",
     "wait",

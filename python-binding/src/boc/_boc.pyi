@@ -1,4 +1,4 @@
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextvars import ContextVar
 from types import GenericAlias, TracebackType
@@ -17,11 +17,15 @@ __all__ = [
     "Raised",
     "SCOPE",
     "Scope",
+    "TIMEOUT",
     "_C_API",
     "atomic",
     "cancelled",
     "check_timeout",
+    "clear_messages",
+    "clear_noticeboard",
     "close_callbacks",
+    "drain",
     "end_resting_interpreters",
     "forget_after_fork",
     "free_nothing",
@@ -31,14 +35,25 @@ __all__ = [
     "leave_pool_after_fork",
     "let_go_of_callbacks",
     "let_go_of_objects",
+    "limit_noticeboard",
     "needs_main_interpreter",
+    "notice_delete",
+    "notice_read",
+    "notice_seed",
+    "notice_update",
+    "notice_write",
+    "noticeboard",
     "open_scope",
     "pause_interpreters",
     "raise_in_thread",
+    "read_noticeboard",
+    "receive",
     "refuse_to_wait",
     "resume_interpreters",
+    "send",
     "set_callbacks_served",
     "set_exiting",
+    "set_tags",
     "settings_changed",
     "take_callbacks",
     "take_unseen",
@@ -50,6 +65,7 @@ __all__ = [
 
 _C_API: CapsuleType
 IN_WORKER: bool
+TIMEOUT: str
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -179,6 +195,20 @@ def whencall(
     captures: Iterable[Any] | None = None,
 ) -> Cown[_R]: ...
 
+def send(tag: str, contents: Any) -> None: ...
+def receive(
+    tags: str | Iterable[str], timeout: float = -1, after: Callable[[], Any] | None = None
+) -> Any: ...
+def set_tags(tags: str | Iterable[str], *, limit: int | None = None) -> None: ...
+def drain(tags: str | Iterable[str], /) -> None: ...
+
+def notice_write(key: str, value: Any) -> None: ...
+def notice_seed(key: str, value: Any) -> None: ...
+def notice_update(key: str, fn: Callable[[Any], Any], default: Any = None) -> None: ...
+def notice_delete(key: str, /) -> None: ...
+def notice_read(key: str, default: Any = None) -> Any: ...
+def noticeboard() -> Mapping[str, Any]: ...
+
 @final
 class Pool:
     def __new__(cls, workers: int) -> Pool: ...
@@ -197,6 +227,10 @@ class Pool:
     def stats(self) -> list[dict[str, int]]: ...
 
 def cancelled() -> int: ...
+def clear_messages() -> None: ...
+def clear_noticeboard() -> None: ...
+def limit_noticeboard(limit: int | None = None) -> None: ...
+def read_noticeboard() -> dict[str, Any]: ...
 @disjoint_base
 class Raised:
     def __new__(cls, exception: BaseException) -> Raised: ...

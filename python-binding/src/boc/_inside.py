@@ -23,6 +23,7 @@ def start(
     worker_count: int | None = None,
     *,
     backend: str | None = None,
+    notice_limit: int | None = None,
     module: tuple[str, str] | None = None,
 ) -> None:
     """Raises a RuntimeError here."""
@@ -31,12 +32,12 @@ def start(
     )
 
 
-def quiesce(timeout: float | None = None, *, stats: bool = False) -> Any:
+def quiesce(timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False) -> Any:
     """Raises a RuntimeError here."""
     _refuse("quiesce()")
 
 
-def wait(timeout: float | None = None, *, stats: bool = False) -> Any:
+def wait(timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False) -> Any:
     """Raises a RuntimeError here."""
     _refuse("wait()")
 

@@ -25,6 +25,8 @@ from boc._boc import (
     Pool,
     cancelled,
     check_timeout,
+    clear_messages,
+    clear_noticeboard,
     forget_after_fork,
     free_nothing,
     hold_callbacks,
@@ -33,13 +35,16 @@ from boc._boc import (
     leave_pool_after_fork,
     let_go_of_callbacks,
     let_go_of_objects,
+    limit_noticeboard,
     pause_interpreters,
+    read_noticeboard,
     refuse_to_wait,
     resume_interpreters,
     set_exiting,
 )
 from boc._direct import Direct
 from boc._subinterpreters import SubInterpreters
+from boc._waiting import WaitResult
 
 _log = logging.getLogger("boc")
 
@@ -129,10 +134,21 @@ def _checked_worker_count(count: int | None) -> int:
     return count
 
 
+def _checked_notice_limit(limit: int | None) -> int | None:
+    if limit is None:
+        return None
+    if isinstance(limit, bool) or not isinstance(limit, int):
+        raise TypeError(f"notice_limit must be an int or None, not {type(limit).__name__}")
+    if limit < 1:
+        raise ValueError(f"notice_limit must be at least 1, not {limit}")
+    return min(limit, sys.maxsize)
+
+
 def start(
     worker_count: int | None = None,
     *,
     backend: str | None = None,
+    notice_limit: int | None = None,
     module: tuple[str, str] | None = None,
 ) -> None:
     """Start the workers. Does nothing if they are running.
@@ -143,13 +159,16 @@ def start(
     :param backend: ``"direct"`` or ``"subinterpreters"``, or ``None`` to let boc (or the environment
         variable ``BOC_BACKEND``) choose: ``"direct"`` where the GIL is off, else ``"subinterpreters"`` from
         Python 3.12 on. See :func:`backend`.
+    :param notice_limit: How many keys the noticeboard can have; 1,024 by default.
     :param module: Accepted for programs written for bocpy; not needed.
     :raises TypeError: If an argument has the wrong type.
-    :raises ValueError: If ``worker_count`` is not from 1 to 65535, or there is no such backend.
+    :raises ValueError: If ``worker_count`` is not from 1 to 65535, or ``notice_limit`` below 1, or there is no
+        such backend.
     :raises RuntimeError: Inside of a behaviour, while the interpreter exits, if another backend than that
         which is asked for is running, and if a worker cannot start.
     """
     count = _checked_worker_count(worker_count)
+    limit = _checked_notice_limit(notice_limit)
     chosen = _chosen_backend(backend)
     if inside_behaviour():
         raise RuntimeError(
@@ -175,6 +194,7 @@ def start(
             workers.join()
             return
         _state.pool, _state.workers = pool, workers
+        limit_noticeboard(limit)
         pool.activate()
 
 
@@ -222,15 +242,36 @@ def _pool_to_wait_for(what: str, timeout: float | None) -> Pool | None:
     return _state.pool
 
 
+def _waited(stats: list[dict[str, int]] | None, notices: dict[str, Any] | None) -> Any:
+    """What was asked for."""
+    if stats is None:
+        return notices
+    return stats if notices is None else WaitResult(stats, notices)
+
+
 @overload
-def quiesce(timeout: float | None = None, *, stats: Literal[False] = False) -> None: ...
+def quiesce(
+    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[False] = False
+) -> None: ...
 @overload
-def quiesce(timeout: float | None = None, *, stats: Literal[True]) -> list[dict[str, int]]: ...
-def quiesce(timeout: float | None = None, *, stats: bool = False) -> list[dict[str, int]] | None:
+def quiesce(
+    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[False] = False
+) -> list[dict[str, int]]: ...
+@overload
+def quiesce(
+    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[True]
+) -> dict[str, Any]: ...
+@overload
+def quiesce(
+    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[True]
+) -> WaitResult: ...
+def quiesce(timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False) -> Any:
     """Wait until all behaviours have ended. The workers stay.
 
     :param timeout: Seconds to wait at the most; ``None`` for no limit.
     :param stats: Whether to return what :func:`stats` returns.
+    :param noticeboard: Whether to return what is on the noticeboard then, as a dict. With both, it is
+        a :class:`WaitResult`.
     :raises TimeoutError: If behaviours were still running or waiting when the time ran out.
     :raises RuntimeError: Inside of a behaviour.
     :raises KeyboardInterrupt: On Ctrl-C, within a tenth of a second.
@@ -238,39 +279,59 @@ def quiesce(timeout: float | None = None, *, stats: bool = False) -> list[dict[s
     pool = _pool_to_wait_for("quiesce()", timeout)
     if pool is not None:
         pool.quiesce(timeout)
-    if not stats:
-        return None
-    return [] if pool is None else pool.stats()
+    rows = [] if pool is None else pool.stats()
+    return _waited(rows if stats else None, read_noticeboard() if noticeboard else None)
 
 
 @overload
-def wait(timeout: float | None = None, *, stats: Literal[False] = False) -> None: ...
+def wait(
+    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[False] = False
+) -> None: ...
 @overload
-def wait(timeout: float | None = None, *, stats: Literal[True]) -> list[dict[str, int]]: ...
-def wait(timeout: float | None = None, *, stats: bool = False) -> list[dict[str, int]] | None:
+def wait(
+    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[False] = False
+) -> list[dict[str, int]]: ...
+@overload
+def wait(
+    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[True]
+) -> dict[str, Any]: ...
+@overload
+def wait(
+    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[True]
+) -> WaitResult: ...
+def wait(timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False) -> Any:
     """Wait until all behaviours have ended, and stop the workers. The next behaviour starts new ones.
+
+    The noticeboard is empty then.
 
     :param timeout: Seconds to wait at the most; ``None`` for no limit. If they run out, the workers
         go on.
     :param stats: Whether to return what :func:`stats` returned just before the end.
+    :param noticeboard: Whether to return what was on the noticeboard just before the end, as a dict. With
+        both, it is a :class:`WaitResult`.
     :raises TimeoutError: If behaviours were still running or waiting when the time ran out.
     :raises RuntimeError: Inside of a behaviour.
     :raises KeyboardInterrupt: On Ctrl-C, within a tenth of a second.
     """
     pool = _pool_to_wait_for("wait()", timeout)
-    if pool is None:
-        return [] if stats else None
-    pool.quiesce(timeout)
+    if pool is not None:
+        pool.quiesce(timeout)
+        with _state.lock:
+            mine = _state.pool is pool
+            if mine:
+                workers, _state.pool, _state.workers = _state.workers, None, None
+                Pool.deactivate()
+        if mine and workers is not None:
+            # Behaviours that another thread scheduled in the meantime still run.
+            pool.drain()
+            workers.join()
     with _state.lock:
-        mine = _state.pool is pool
-        if mine:
-            workers, _state.pool, _state.workers = _state.workers, None, None
-            Pool.deactivate()
-    if mine and workers is not None:
-        # Behaviours that another thread scheduled in the meantime still run.
-        pool.drain()
-        workers.join()
-    return pool.stats() if stats else None
+        notices = read_noticeboard() if noticeboard else None
+        # Another thread may have started the next workers, whose board it is by now.
+        if _state.pool is None:
+            clear_noticeboard()
+    rows = [] if pool is None else pool.stats()
+    return _waited(rows if stats else None, notices)
 
 
 def stats() -> list[dict[str, int]]:
@@ -313,6 +374,9 @@ def _at_exit() -> None:
     for backend in _BACKENDS.values():
         if not _ended(backend.end_resting, _EXIT_GRACE):
             _stuck.append(backend.name)
+    # Where what ends with a message can still run.
+    clear_messages()
+    clear_noticeboard()
     _unseen.log_all()
 
 

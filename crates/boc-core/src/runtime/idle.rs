@@ -115,7 +115,7 @@ impl Idle {
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
-    use crate::{raw::Signal, runtime::parker::Parker, sync::Arc};
+    use crate::{parker::Parker, raw::Signal, sync::Arc};
     use loom::{sync::atomic::Ordering::Release, thread};
 
     /// Work at this place keeps its worker until that at the next place was done, by another one.

@@ -3,12 +3,11 @@
 //! - [`worker`]: the loop of a worker, and what its own thread sees of it;
 //! - [`ring`]: a worker's own queue, which others steal from;
 //! - [`shared`]: what all of them share: injector, counting, life and end;
-//! - [`idle`], [`parker`]: who sleeps and who is woken;
+//! - [`idle`]: who sleeps and who is woken;
 //! - [`observe`]: what can be seen from outside.
 
 mod idle;
 pub mod observe;
-mod parker;
 mod ring;
 mod shared;
 mod worker;

@@ -22,7 +22,6 @@ use core::ptr::NonNull;
 use super::{
     idle::Idle,
     observe::{Observer, Ticket},
-    parker::Parker,
     ring::Ring,
     worker,
 };
@@ -31,6 +30,7 @@ use crate::{
     executor::{ExecutorRef, Head, Ready, VTable},
     mpsc::Queue,
     outcome,
+    parker::Parker,
     row::Row,
     signal::wait_on,
     sync::{

@@ -199,6 +199,7 @@ pub(super) fn park(interpreter: &Interpreter, wait: &mut dyn FnMut()) {
 /// Waits, with the interpreter free for visitors, for what comes next.
 pub(super) fn rest<R>(wait: impl FnOnce() -> R) -> R {
     let interpreter = interpreter::here();
+    interpreter.opened_notices.clear();
     interpreter.release_given_up();
     let next = threads::detached(wait);
     interpreter.release_given_up();
