@@ -76,16 +76,21 @@ impl Parcel {
     /// `TypeError` if a part of the value cannot leave its interpreter, `BufferError` if a view of a
     /// `Buffer` exists, `ValueError` if a `Buffer` has moved before.
     pub fn pack(object: &Object) -> Result<Self> {
+        Self::pack_as("value", object)
+    }
+
+    /// As [`Self::pack`]. The message of a `TypeError` says this name.
+    pub(crate) fn pack_as(name: &str, object: &Object) -> Result<Self> {
         if let Some(scalar) = Self::scalar(object) {
             return Ok(scalar);
         }
         let mut departure = Departure::new();
-        let parcel = Self::pack_for(&mut departure, "value", object)?;
+        let parcel = Self::pack_for(&mut departure, name, object)?;
         let _left = departure.go()?;
         Ok(parcel)
     }
 
-    /// As [`Self::pack`], but what is to move moves with the departure. The message of a `TypeError` says this name.
+    /// As [`Self::pack_as`], but what is to move moves with the departure.
     pub(crate) fn pack_for(departure: &mut Departure, name: &str, object: &Object) -> Result<Self> {
         if let Some(scalar) = Self::scalar(object) {
             return Ok(scalar);
