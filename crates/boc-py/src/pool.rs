@@ -339,20 +339,10 @@ pub(crate) fn close_callbacks() {
     callbacks::close();
 }
 
-/// Called before a fork.
+/// Called in a child process: what the parent's behaviours have to call is the parent's to call.
 #[pyfunction]
-pub(crate) fn hold_callbacks() {
-    callbacks::hold();
-}
-
-/// Called after a fork.
-#[pyfunction]
-pub(crate) fn let_go_of_callbacks(in_child: bool) {
-    if in_child {
-        callbacks::let_go_in_child();
-    } else {
-        callbacks::let_go();
-    }
+pub(crate) fn forget_callbacks_after_fork() {
+    callbacks::forget_after_fork();
 }
 
 /// The exceptions that nobody has looked at so far; they count as seen from now on.

@@ -5,7 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 
-from boc._boc import close_callbacks, set_callbacks_served, take_callbacks
+from boc._boc import (
+    close_callbacks,
+    forget_callbacks_after_fork,
+    set_callbacks_served,
+    take_callbacks,
+)
 
 _log = logging.getLogger("boc")
 
@@ -52,4 +57,5 @@ def close(timeout: float) -> None:
 
 def forget_after_fork() -> None:
     """The thread is not there in a child."""
+    forget_callbacks_after_fork()
     _state.__init__()  # type: ignore[misc]

@@ -27,11 +27,9 @@ from boc._boc import (
     check_timeout,
     forget_after_fork,
     free_nothing,
-    hold_callbacks,
     hold_objects,
     inside_behaviour,
     leave_pool_after_fork,
-    let_go_of_callbacks,
     let_go_of_objects,
     pause_interpreters,
     resume_interpreters,
@@ -341,18 +339,15 @@ def _before_fork() -> None:
     # No process with more than one interpreter survives a fork.
     pause_interpreters()
     hold_objects()
-    hold_callbacks()
 
 
 def _after_fork_in_parent() -> None:
-    let_go_of_callbacks(False)
     let_go_of_objects()
     resume_interpreters()
 
 
 def _after_fork_in_child() -> None:
     """Only the forking thread lives on in a child, so the pool has no workers there."""
-    let_go_of_callbacks(True)
     _callbacks.forget_after_fork()
     let_go_of_objects()
     leave_pool_after_fork()
