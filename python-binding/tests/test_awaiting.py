@@ -478,6 +478,57 @@ def test_a_callback_that_does_not_end_does_not_keep_the_process(program) -> None
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_callbacks_are_called_until_the_very_end(program) -> None:
+    done = program(
+        """
+        import atexit, threading, time, boc
+
+        result, cown = boc.when()(lambda: 1), boc.Cown(2)
+        assert result.future().result() == 1
+
+        def outlive():
+            cown.acquire()
+            late = boc.when(cown)(lambda cown: 3).future()
+            ready.set()
+            time.sleep(0.5)
+            cown.release()
+            try:
+                print(late.result(10))
+            except CancelledError:
+                print("cancelled")
+
+        from concurrent.futures import CancelledError
+        atexit.register(lambda: print(result.future().result(10)))
+        ready = threading.Event()
+        threading.Thread(target=outlive).start()
+        ready.wait()
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "cancelled\n1\n"), done.stderr
+
+
+def test_ctrl_c_while_a_callback_keeps_the_end_waiting(program) -> None:
+    done = program(
+        """
+        import os, signal, sys, threading, time, boc
+
+        def keep(result):
+            while threading.main_thread().is_alive():
+                time.sleep(0.01)
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1000)
+
+        boc.when()(lambda: 1 // 0).add_done_callback(keep)
+        raised = boc.when()(lambda: 1 // 0)
+        boc.wait()
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert "KeyboardInterrupt" not in done.stderr
+    assert done.stderr.count("that nobody looked at") == 2, "what comes next at the end was done"
+
+
 def test_results_that_nobody_waits_for_any_more_at_the_end(program) -> None:
     done = program(
         """

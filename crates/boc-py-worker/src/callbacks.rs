@@ -14,7 +14,7 @@ use std::{
     },
 };
 
-use crate::{error::Result, kept::Kept, object, threads};
+use crate::{error::Result, kept::Kept, object, patience, threads};
 
 /// A callback, and the result that it gets.
 pub struct Due {
@@ -27,14 +27,15 @@ pub struct Due {
 #[derive(Default)]
 struct Desk {
     content: Mutex<Content>,
-    /// Told when there is something on the desk, or it is closed.
+    /// Told when there is something on the desk, and when all was called.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct Content {
     due: Vec<Due>,
-    closed: bool,
+    /// Whether the thread that serves the desk has taken something that it may not have called yet.
+    calling: bool,
 }
 
 /// A pointer, so that a child process can put a new desk in the place of one that another thread had locked when the
@@ -72,7 +73,7 @@ impl Desk {
 pub(crate) fn post(due: Due) {
     let desk = desk();
     desk.content().due.push(due);
-    desk.changed.notify_one();
+    desk.changed.notify_all();
 }
 
 /// Sees to it that somebody calls the callbacks.
@@ -90,24 +91,31 @@ pub fn set_served(served: bool) {
     SERVED.store(served, Release);
 }
 
-/// Waits, detached, until there is something to call; `None` if the desk is closed, and all was called.
-pub fn take() -> Option<Vec<Due>> {
+/// Waits, detached, until there is something to call. What was taken before was called.
+pub fn take() -> Vec<Due> {
     threads::detached(|| {
         let desk = desk();
+        let mut content = desk.content();
+        content.calling = false;
+        desk.changed.notify_all();
         let mut content = desk
             .changed
-            .wait_while(desk.content(), |content| content.due.is_empty() && !content.closed)
+            .wait_while(content, |content| content.due.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
-        let due = mem::take(&mut content.due);
-        (!due.is_empty()).then_some(due)
+        content.calling = true;
+        mem::take(&mut content.due)
     })
 }
 
-/// Has the thread that calls the callbacks end when it has called them.
-pub fn close() {
-    let desk = desk();
-    desk.content().closed = true;
-    desk.changed.notify_one();
+/// Waits until all callbacks have been called whose behaviours have ended; says whether they have.
+///
+/// Others can come later, also at the end of the program, so there is always somebody who calls them.
+pub fn wait_called(timeout: Option<f64>) -> Result<bool> {
+    let called = |content: &Content| content.due.is_empty() && !content.calling;
+    patience::wait(patience::deadline(timeout), |until| {
+        let desk = desk();
+        threads::wait_until(desk.content(), &desk.changed, until, called)
+    })
 }
 
 /// To be called after a fork, in the child, where what the parent had to do is not its business.

@@ -42,11 +42,11 @@ mod _boc {
     use super::{
         extension::objects::{hold_objects, let_go_of_objects},
         pool::{
-            Pool, cancelled, check_timeout, close_callbacks, end_resting_interpreters,
-            forget_after_fork, forget_callbacks_after_fork, free_nothing, inside_behaviour,
-            leave_pool_after_fork, needs_main_interpreter, pause_interpreters, raise_in_thread,
-            resume_interpreters, set_callbacks_served, set_exiting, settings_changed,
-            take_callbacks, take_unseen, try_import, watch_settings,
+            Pool, cancelled, check_timeout, end_resting_interpreters, forget_after_fork,
+            forget_callbacks_after_fork, free_nothing, inside_behaviour, leave_pool_after_fork,
+            needs_main_interpreter, pause_interpreters, raise_in_thread, resume_interpreters,
+            set_callbacks_served, set_exiting, settings_changed, take_callbacks, take_unseen,
+            try_import, wait_for_callbacks, watch_settings,
         },
     };
 

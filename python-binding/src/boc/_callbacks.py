@@ -5,12 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from boc._boc import (
-    close_callbacks,
-    forget_callbacks_after_fork,
-    set_callbacks_served,
-    take_callbacks,
-)
+from boc._boc import forget_callbacks_after_fork, set_callbacks_served, take_callbacks
 
 _log = logging.getLogger("boc")
 
@@ -35,24 +30,15 @@ def serve() -> None:
 
 
 def _call_all() -> None:
-    while (due := take_callbacks()) is not None:
-        for callback, result in due:
+    while True:
+        for callback, result in take_callbacks():
             try:
                 callback(result)
             except BaseException:
                 # Also what would end a thread, since others still wait for it.
                 _log.exception("a callback of %r has failed", result)
         # Nothing is kept alive while this waits.
-        due = callback = result = None  # type: ignore[assignment]
-
-
-def close(timeout: float) -> None:
-    """Have those called whose behaviours have ended, and end the thread."""
-    with _state.lock:
-        thread = _state.thread
-    if thread is not None:
-        close_callbacks()
-        thread.join(timeout)
+        callback = result = None  # type: ignore[assignment]
 
 
 def forget_after_fork() -> None:

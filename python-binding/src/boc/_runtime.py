@@ -34,6 +34,7 @@ from boc._boc import (
     pause_interpreters,
     resume_interpreters,
     set_exiting,
+    wait_for_callbacks,
 )
 from boc._direct import Direct
 from boc._subinterpreters import SubInterpreters
@@ -305,7 +306,8 @@ def _at_exit() -> None:
                 "boc.wait() at its end to let them run",
                 dropped,
             )
-    _callbacks.close(_EXIT_GRACE)
+    # What does not end is left behind.
+    _ended(wait_for_callbacks, _EXIT_GRACE)
     for backend in _BACKENDS.values():
         if not _ended(backend.end_resting, _EXIT_GRACE):
             _stuck.append(backend.name)
