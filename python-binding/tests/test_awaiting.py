@@ -179,6 +179,23 @@ def test_a_callback_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) ->
     assert all("callback" in record.getMessage() and record.levelno == logging.ERROR for record in records)
 
 
+def test_a_callback_that_fails_where_that_cannot_be_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    class Refusing(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise ValueError("no record passes")
+
+    logger, refusing = logging.getLogger("boc"), Refusing()
+    logger.addFilter(refusing)
+    try:
+        result = when()(lambda: 1)
+        result.add_done_callback(lambda result: 1 // 0)
+        assert result.future().result(60) == 1, "others are still called"
+    finally:
+        logger.removeFilter(refusing)
+    said = capfd.readouterr().err
+    assert "ZeroDivisionError" in said and "no record passes" in said
+
+
 def test_a_callback_may_schedule_and_wait() -> None:
     answers: list[int] = []
     ended = threading.Event()
@@ -240,6 +257,43 @@ def test_no_callbacks_inside_of_behaviours() -> None:
 
     assert all("inside of a behaviour" in text and "@when(result)" in text for text in inside.result())
     assert len(inside.result()) == 2
+
+
+@pytest.mark.by_value
+def test_no_callbacks_in_threads_of_a_workers_interpreter(gate: Gate) -> None:
+    boc.start(2)
+    first = when()(lambda: 1)
+    assert first.future().result(60) == 1, "somebody calls callbacks"
+    pending = when()(lambda: gate.wait(60))
+
+    @when()
+    def body() -> list[str]:
+        import asyncio
+        import threading
+
+        async def wait_for() -> object:
+            return await pending
+
+        texts = []
+
+        def try_all() -> None:
+            for use in lambda: pending.add_done_callback(print), pending.future, lambda: asyncio.run(wait_for()):
+                try:
+                    use()
+                except RuntimeError as error:
+                    texts.append(str(error))
+            gate.set()
+            texts.append(str(pending.result()))
+
+        thread = threading.Thread(target=try_all)
+        thread.start()
+        thread.join()
+        return texts
+
+    *refused, waited = body.result(60)
+    assert waited == "True"
+    assert len(refused) == 3
+    assert all("in the interpreter of the program alone" in text and "result()" in text for text in refused)
 
 
 # Futures.

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
 
-from boc._boc import forget_callbacks_after_fork, set_callbacks_served, take_callbacks
+from boc._boc import (
+    Cown,
+    forget_callbacks_after_fork,
+    set_callbacks_served,
+    take_callbacks,
+)
 
 _log = logging.getLogger("boc")
 
@@ -32,13 +41,21 @@ def serve() -> None:
 def _call_all() -> None:
     while True:
         for callback, result in take_callbacks():
-            try:
-                callback(result)
-            except BaseException:
-                # Also what would end a thread, since others still wait for it.
-                _log.exception("a callback of %r has failed", result)
+            _call(callback, result)
         # Nothing is kept alive while this waits.
         callback = result = None  # type: ignore[assignment]
+
+
+def _call(callback: Callable[[Cown[Any]], object], result: Cown[Any]) -> None:
+    """Raises nothing, not even what would end a thread, since others still wait for it."""
+    try:
+        callback(result)
+    except BaseException:
+        try:
+            _log.exception("a callback of %r has failed", result)
+        except BaseException:  # a filter of the program may raise
+            with contextlib.suppress(BaseException):
+                traceback.print_exc()
 
 
 def forget_after_fork() -> None:
