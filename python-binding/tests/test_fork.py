@@ -547,3 +547,34 @@ def test_what_the_program_does_before_a_fork_lets_other_threads_run(program, bes
         )
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.by_value
+def test_what_the_parents_workers_have_said_is_said_once(program) -> None:
+    done = program(
+        """
+        import logging, os, sys, time, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import boc
+        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+
+        @boc.when()
+        def say():
+            import logging
+            for number in range(3000):
+                logging.info("line %d", number)
+
+        while not say.done():
+            pass
+        child = os.fork()
+        if child == 0:
+            for _ in range(100):
+                time.sleep(0.005)
+            sys.stdout.flush()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        boc.wait()
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"line {number}" for number in range(3000)]

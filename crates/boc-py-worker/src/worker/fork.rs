@@ -9,7 +9,7 @@ use super::{
     crew::{self, Crew},
     living, reserve,
 };
-use crate::threads;
+use crate::{mail, threads};
 
 /// What workers without an interpreter use, so that a child could find it locked by a thread that it does not have.
 /// Threads of Python use the rest, and none of them runs at the very moment of the fork. Until then other functions can
@@ -38,6 +38,7 @@ pub fn before_fork() {
         // Else another thread has forked since, and its pause, which was this one's as well, is over.
         if living::is_paused() && *living == 0 {
             let (reserve, crews) = (reserve::reserve(), crew::crews());
+            mail::hold();
             return HELD.set(Some(Held { _living: living, _reserve: reserve, _crews: crews }));
         }
     }
@@ -45,12 +46,14 @@ pub fn before_fork() {
 
 /// To be called after a fork, in the parent.
 pub fn after_fork_in_parent() {
+    mail::let_go();
     HELD.set(None);
     living::resume();
 }
 
 /// To be called after a fork, in the child, which has no workers.
 pub fn after_fork_in_child() {
+    mail::let_go_in_child();
     HELD.set(None);
     reserve::forget_after_fork();
     living::resume();
