@@ -392,6 +392,32 @@ def test_who_stops_awaiting_does_not_cancel(gate: Gate) -> None:
     asyncio.run(main())
 
 
+def test_nothing_is_left_of_who_stops_awaiting(gate: Gate) -> None:
+    result = when()(lambda: gate.wait(60))
+
+    async def stop_awaiting(times: int) -> None:
+        for _ in range(times):
+            task = asyncio.ensure_future(asyncio.wait_for(result, 60))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    async def main() -> bool:
+        waits = asyncio.ensure_future(asyncio.wait_for(result, 60))
+        await stop_awaiting(10)
+        gc.collect()
+        before = len(gc.get_objects())
+        await stop_awaiting(200)
+        gc.collect()
+        assert len(gc.get_objects()) < before + 200
+        gate.set()
+        return await waits
+
+    assert asyncio.run(main()) is True
+
+
 def test_awaiting_what_is_cancelled(gate: Gate) -> None:
     async def main() -> None:
         cown = Cown(0)
