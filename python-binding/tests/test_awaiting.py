@@ -179,6 +179,23 @@ def test_a_callback_that_fails_stops_nobody(caplog: pytest.LogCaptureFixture) ->
     assert all("callback" in record.getMessage() and record.levelno == logging.ERROR for record in records)
 
 
+def test_a_callback_that_fails_where_that_cannot_be_logged(capfd: pytest.CaptureFixture[str]) -> None:
+    class Refusing(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            raise ValueError("no record passes")
+
+    logger, refusing = logging.getLogger("boc"), Refusing()
+    logger.addFilter(refusing)
+    try:
+        result = when()(lambda: 1)
+        result.add_done_callback(lambda result: 1 // 0)
+        assert result.future().result(60) == 1, "others are still called"
+    finally:
+        logger.removeFilter(refusing)
+    said = capfd.readouterr().err
+    assert "ZeroDivisionError" in said and "no record passes" in said
+
+
 def test_a_callback_may_schedule_and_wait() -> None:
     answers: list[int] = []
     ended = threading.Event()
@@ -240,6 +257,43 @@ def test_no_callbacks_inside_of_behaviours() -> None:
 
     assert all("inside of a behaviour" in text and "@when(result)" in text for text in inside.result())
     assert len(inside.result()) == 2
+
+
+@pytest.mark.by_value
+def test_no_callbacks_in_threads_of_a_workers_interpreter(gate: Gate) -> None:
+    boc.start(2)
+    first = when()(lambda: 1)
+    assert first.future().result(60) == 1, "somebody calls callbacks"
+    pending = when()(lambda: gate.wait(60))
+
+    @when()
+    def body() -> list[str]:
+        import asyncio
+        import threading
+
+        async def wait_for() -> object:
+            return await pending
+
+        texts = []
+
+        def try_all() -> None:
+            for use in lambda: pending.add_done_callback(print), pending.future, lambda: asyncio.run(wait_for()):
+                try:
+                    use()
+                except RuntimeError as error:
+                    texts.append(str(error))
+            gate.set()
+            texts.append(str(pending.result()))
+
+        thread = threading.Thread(target=try_all)
+        thread.start()
+        thread.join()
+        return texts
+
+    *refused, waited = body.result(60)
+    assert waited == "True"
+    assert len(refused) == 3
+    assert all("in the interpreter of the program alone" in text and "result()" in text for text in refused)
 
 
 # Futures.
@@ -336,6 +390,32 @@ def test_who_stops_awaiting_does_not_cancel(gate: Gate) -> None:
         assert await result == "done"
 
     asyncio.run(main())
+
+
+def test_nothing_is_left_of_who_stops_awaiting(gate: Gate) -> None:
+    result = when()(lambda: gate.wait(60))
+
+    async def stop_awaiting(times: int) -> None:
+        for _ in range(times):
+            task = asyncio.ensure_future(asyncio.wait_for(result, 60))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+    async def main() -> bool:
+        waits = asyncio.ensure_future(asyncio.wait_for(result, 60))
+        await stop_awaiting(10)
+        gc.collect()
+        before = len(gc.get_objects())
+        await stop_awaiting(200)
+        gc.collect()
+        assert len(gc.get_objects()) < before + 200
+        gate.set()
+        return await waits
+
+    assert asyncio.run(main()) is True
 
 
 def test_awaiting_what_is_cancelled(gate: Gate) -> None:
@@ -476,6 +556,57 @@ def test_a_callback_that_does_not_end_does_not_keep_the_process(program) -> None
         """
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_callbacks_are_called_until_the_very_end(program) -> None:
+    done = program(
+        """
+        import atexit, threading, time, boc
+
+        result, cown = boc.when()(lambda: 1), boc.Cown(2)
+        assert result.future().result() == 1
+
+        def outlive():
+            cown.acquire()
+            late = boc.when(cown)(lambda cown: 3).future()
+            ready.set()
+            time.sleep(0.5)
+            cown.release()
+            try:
+                print(late.result(10))
+            except CancelledError:
+                print("cancelled")
+
+        from concurrent.futures import CancelledError
+        atexit.register(lambda: print(result.future().result(10)))
+        ready = threading.Event()
+        threading.Thread(target=outlive).start()
+        ready.wait()
+        """
+    )
+    assert (done.returncode, done.stdout) == (0, "cancelled\n1\n"), done.stderr
+
+
+def test_ctrl_c_while_a_callback_keeps_the_end_waiting(program) -> None:
+    done = program(
+        """
+        import os, signal, sys, threading, time, boc
+
+        def keep(result):
+            while threading.main_thread().is_alive():
+                time.sleep(0.01)
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(1000)
+
+        boc.when()(lambda: 1 // 0).add_done_callback(keep)
+        raised = boc.when()(lambda: 1 // 0)
+        boc.wait()
+        """
+    )
+    assert done.returncode == 0, done.stderr
+    assert "KeyboardInterrupt" not in done.stderr
+    assert done.stderr.count("that nobody looked at") == 2, "what comes next at the end was done"
 
 
 def test_results_that_nobody_waits_for_any_more_at_the_end(program) -> None:

@@ -784,10 +784,13 @@ def test_levels_of_logging_may_change(program) -> None:
         boc.when()(body).result()
         logging.root.setLevel(logging.ERROR)
         boc.when()(body).result()
+        logging.getLogger("a.c").setLevel(logging.ERROR)
+        logging.root.setLevel(logging.NOTSET)
+        boc.when()(body).result()
         boc.wait()
         """
     )
-    assert (done.returncode, done.stderr) == (0, "DEBUG a.b debug\nINFO a.c info\n")
+    assert (done.returncode, done.stderr) == (0, "DEBUG a.b debug\nINFO a.c info\nDEBUG a.b debug\n")
 
 
 def test_the_environment_may_change(monkeypatch: pytest.MonkeyPatch) -> None:

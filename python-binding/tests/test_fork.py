@@ -483,3 +483,98 @@ def test_multiprocessing(program, place: str) -> None:
         """,
     )
     assert out == "[1, 2, 3, 4, 5]\n[1, 2, 3]\n"
+
+
+def test_several_threads_fork_at_a_time(program) -> None:
+    out = run(
+        program,
+        """
+        boc.start(1)
+        statuses = []
+
+        def work():
+            for _ in range(8):
+                statuses.append(child(lambda: None))
+
+        threads = [threading.Thread(target=work) for _ in range(3)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        assert statuses == [0] * 24, statuses
+        print(when()(lambda: 1).result(10))
+        wait(10)
+        """,
+    )
+    assert out == "1\n"
+
+
+BESIDE = {
+    "starts workers": "boc.start(1)",
+    "has a callback called": "done.add_done_callback(lambda done: None)",
+}
+"""What another thread does just before the fork."""
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_what_the_program_does_before_a_fork_lets_other_threads_run(program, beside: str) -> None:
+    done = program(
+        textwrap.dedent(
+            f"""
+            import os, threading, time, warnings
+            warnings.simplefilter("ignore", DeprecationWarning)
+            forks = threading.Event()
+            # Called last, since functions that are called before a fork are called in reverse order.
+            os.register_at_fork(before=lambda: (forks.set(), time.sleep(0.3)))
+            import boc
+
+            done = boc.when()(lambda: 1)
+            done.result()
+            boc.wait()
+
+            def beside():
+                forks.wait()
+                {BESIDE[beside]}
+
+            thread = threading.Thread(target=beside)
+            thread.start()
+            child = os.fork()
+            if child == 0:
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+            thread.join()
+            assert boc.when()(lambda: 1).result(10) == 1
+            boc.wait()
+            """
+        )
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.by_value
+def test_what_the_parents_workers_have_said_is_said_once(program) -> None:
+    done = program(
+        """
+        import logging, os, sys, time, warnings
+        warnings.simplefilter("ignore", DeprecationWarning)
+        import boc
+        logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(message)s")
+
+        @boc.when()
+        def say():
+            import logging
+            for number in range(3000):
+                logging.info("line %d", number)
+
+        while not say.done():
+            pass
+        child = os.fork()
+        if child == 0:
+            for _ in range(100):
+                time.sleep(0.005)
+            sys.stdout.flush()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        boc.wait()
+        """
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [f"line {number}" for number in range(3000)]

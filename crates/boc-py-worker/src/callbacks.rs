@@ -4,18 +4,17 @@
 //! callback could run. So the worker leaves it here, for a thread of the main interpreter.
 
 use std::{
-    cell::RefCell,
-    mem,
+    mem, ptr,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicBool,
-            Ordering::{Acquire, Release},
+            AtomicBool, AtomicPtr,
+            Ordering::{AcqRel, Acquire, Release},
         },
     },
 };
 
-use crate::{error::Result, kept::Kept, object, threads};
+use crate::{error::Result, kept::Kept, object, patience, threads};
 
 /// A callback, and the result that it gets.
 pub struct Due {
@@ -25,28 +24,56 @@ pub struct Due {
     pub result: Kept,
 }
 
+#[derive(Default)]
 struct Desk {
-    due: Vec<Due>,
-    closed: bool,
+    content: Mutex<Content>,
+    /// Told when there is something on the desk, and when all was called.
+    changed: Condvar,
 }
 
-static DESK: Mutex<Desk> = Mutex::new(Desk { due: Vec::new(), closed: false });
+#[derive(Default)]
+struct Content {
+    due: Vec<Due>,
+    /// Whether the thread that serves the desk has taken something that it may not have called yet.
+    calling: bool,
+}
 
-/// Told when there is something on the desk, or it is closed.
-static CHANGED: Condvar = Condvar::new();
+/// A pointer, so that a child process can put a new desk in the place of one that another thread had locked when the
+/// process forked. One that was published is never freed.
+static DESK: AtomicPtr<Desk> = AtomicPtr::new(ptr::null_mut());
 
 /// Whether the thread that serves the desk was started.
 static SERVED: AtomicBool = AtomicBool::new(false);
 
-/// Nothing that runs Python code, or waits, is done while this is locked; except for a fork.
-fn desk() -> MutexGuard<'static, Desk> {
-    DESK.lock().unwrap_or_else(PoisonError::into_inner)
+fn desk() -> &'static Desk {
+    let mut current = DESK.load(Acquire);
+    if current.is_null() {
+        let fresh = Box::into_raw(Box::<Desk>::default());
+        current = match DESK.compare_exchange(ptr::null_mut(), fresh, AcqRel, Acquire) {
+            Ok(_) => fresh,
+            Err(theirs) => {
+                // SAFETY: `fresh` was not published.
+                drop(unsafe { Box::from_raw(fresh) });
+                theirs
+            }
+        };
+    }
+    // SAFETY: a desk that was published is never freed.
+    unsafe { &*current }
+}
+
+impl Desk {
+    /// Nothing that runs Python code, or waits for anything, is done while this is locked.
+    fn content(&self) -> MutexGuard<'_, Content> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Has the callback called. On any thread.
 pub(crate) fn post(due: Due) {
-    desk().due.push(due);
-    CHANGED.notify_one();
+    let desk = desk();
+    desk.content().due.push(due);
+    desk.changed.notify_all();
 }
 
 /// Sees to it that somebody calls the callbacks.
@@ -64,46 +91,43 @@ pub fn set_served(served: bool) {
     SERVED.store(served, Release);
 }
 
-/// Waits, detached, until there is something to call; `None` if the desk is closed, and all was called.
-pub fn take() -> Option<Vec<Due>> {
+/// Waits, detached, until there is something to call. What was taken before was called.
+pub fn take() -> Vec<Due> {
     threads::detached(|| {
-        let mut desk = CHANGED
-            .wait_while(desk(), |desk| desk.due.is_empty() && !desk.closed)
+        let desk = desk();
+        let mut content = desk.content();
+        content.calling = false;
+        desk.changed.notify_all();
+        let mut content = desk
+            .changed
+            .wait_while(content, |content| content.due.is_empty())
             .unwrap_or_else(PoisonError::into_inner);
-        let due = mem::take(&mut desk.due);
-        (!due.is_empty()).then_some(due)
+        content.calling = true;
+        mem::take(&mut content.due)
     })
 }
 
-/// Has the thread that calls the callbacks end when it has called them.
-pub fn close() {
-    desk().closed = true;
-    CHANGED.notify_one();
-}
-
-thread_local! {
-    static HELD: RefCell<Option<MutexGuard<'static, Desk>>> = const { RefCell::new(None) };
-}
-
-/// To be called before a fork, so that the child does not find the desk locked by a thread that is not there.
-pub fn hold() {
-    HELD.set(Some(threads::detached(desk)));
-}
-
-/// To be called after a fork, in the parent.
-pub fn let_go() {
-    HELD.set(None);
+/// Waits until all callbacks have been called whose behaviours have ended; says whether they have.
+///
+/// Others can come later, also at the end of the program, so there is always somebody who calls them.
+pub fn wait_called(timeout: Option<f64>) -> Result<bool> {
+    let called = |content: &Content| content.due.is_empty() && !content.calling;
+    patience::wait(patience::deadline(timeout), |until| {
+        let desk = desk();
+        threads::wait_until(desk.content(), &desk.changed, until, called)
+    })
 }
 
 /// To be called after a fork, in the child, where what the parent had to do is not its business.
-pub fn let_go_in_child() {
-    let due = HELD.with_borrow_mut(|held| {
-        held.as_mut().map(|desk| {
-            desk.closed = false;
-            mem::take(&mut desk.due)
-        })
-    });
-    HELD.set(None);
+pub fn forget_after_fork() {
+    let old = DESK.swap(ptr::null_mut(), AcqRel);
     set_served(false);
-    drop(due);
+    if !old.is_null()
+        // SAFETY: a desk that was published is never freed.
+        && let Ok(mut content) = unsafe { &*old }.content.try_lock()
+    {
+        let due = mem::take(&mut content.due);
+        drop(content);
+        drop(due);
+    }
 }

@@ -12,8 +12,11 @@ use std::{
     cell::Cell,
     collections::VecDeque,
     ffi::{CStr, c_int, c_void},
-    ptr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    mem, ptr,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -33,6 +36,9 @@ pub enum Letter {
 }
 
 static BOX: Mutex<VecDeque<Letter>> = Mutex::new(VecDeque::new());
+
+/// Whether a thread is about to fork.
+static HELD: AtomicBool = AtomicBool::new(false);
 
 /// How long the main thread delivers between two instructions.
 const SHARE: Duration = Duration::from_millis(5);
@@ -70,6 +76,28 @@ pub(crate) fn remind() {
     }
 }
 
+/// To be called before a fork, until the end of which nothing is delivered, since the child would do so as well.
+pub(crate) fn hold() {
+    HELD.store(true, Relaxed);
+}
+
+/// To be called after a fork, in the parent.
+pub(crate) fn let_go() {
+    HELD.store(false, Relaxed);
+    remind();
+}
+
+/// To be called after a fork, in the child: what the workers of the parent have said is the parent's to deliver.
+pub(crate) fn let_go_in_child() {
+    // Those who can have locked it were attached, and not stopped meanwhile, or had no interpreter.
+    if let Ok(mut letters) = BOX.try_lock() {
+        let forgotten = mem::take(&mut *letters);
+        drop(letters);
+        drop(forgotten);
+    }
+    HELD.store(false, Relaxed);
+}
+
 extern "C" fn called(_: *mut c_void) -> c_int {
     let begun = Instant::now();
     if RESTS_UNTIL.get().is_some_and(|until| begun < until) {
@@ -78,14 +106,15 @@ extern "C" fn called(_: *mut c_void) -> c_int {
         return 0;
     }
     let delivered = deliver(Some(SHARE));
-    let rest = (!letters().is_empty()).then(|| begun.elapsed().min(LONGEST_REST));
+    let more = !HELD.load(Relaxed) && !letters().is_empty();
+    let rest = more.then(|| begun.elapsed().min(LONGEST_REST));
     RESTS_UNTIL.set(rest.map(|rest| Instant::now() + rest));
     delivered.map_or(-1, |()| 0)
 }
 
 /// Does what there was to do when this was called; begins with none of it after `limit`, if there is one. Does
 /// nothing on a thread that is not attached to the main interpreter, or is in the middle of a letter, which would
-/// come after the next ones.
+/// come after the next ones; nor while a thread forks.
 ///
 /// Raises what is none of the letters' business, such as `KeyboardInterrupt`.
 pub fn deliver(limit: Option<Duration>) -> Result<()> {
@@ -93,7 +122,7 @@ pub fn deliver(limit: Option<Duration>) -> Result<()> {
         return Ok(());
     }
     interpreter::main().release_given_up();
-    if DELIVERS.replace(true) {
+    if HELD.load(Relaxed) || DELIVERS.replace(true) {
         return Ok(());
     }
     let delivered = deliver_letters(limit);

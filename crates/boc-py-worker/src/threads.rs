@@ -4,7 +4,7 @@ use pyo3_ffi::{self as ffi, PyThreadState};
 use std::{
     cell::Cell,
     sync::{
-        Condvar, MutexGuard, PoisonError,
+        Condvar, Mutex, MutexGuard, PoisonError, TryLockError,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
     time::Instant,
@@ -59,6 +59,19 @@ pub fn detached<R>(f: impl FnOnce() -> R) -> R {
 /// Calls `f` on this thread, which is not attached meanwhile, whether it was before or not.
 pub(crate) fn unattached<R>(f: impl FnOnce() -> R) -> R {
     if where_now().is_attached() { detached(f) } else { f() }
+}
+
+/// Locks what a thread may keep locked that forks, which can give up the lock of the interpreter meanwhile. So this
+/// thread, whether it is attached or not, waits without that.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    loop {
+        match mutex.try_lock() {
+            Ok(locked) => return locked,
+            Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+            // Given back at once, since to attach again means to wait.
+            Err(TryLockError::WouldBlock) => unattached(|| drop(mutex.lock())),
+        }
+    }
 }
 
 /// Waits until `what` holds of what a lock protects, or the moment has come (none: never). Says whether it holds.

@@ -42,12 +42,12 @@ mod _boc {
     use super::{
         extension::objects::{hold_objects, let_go_of_objects},
         pool::{
-            Pool, cancelled, check_timeout, clear_messages, clear_noticeboard, close_callbacks,
-            end_resting_interpreters, forget_after_fork, free_nothing, hold_callbacks,
-            inside_behaviour, leave_pool_after_fork, let_go_of_callbacks, limit_noticeboard,
-            needs_main_interpreter, open_scope, pause_interpreters, raise_in_thread,
-            read_noticeboard, refuse_to_wait, resume_interpreters, set_callbacks_served,
-            set_exiting, settings_changed, take_callbacks, take_unseen, try_import, watch_settings,
+            Pool, cancelled, check_timeout, clear_messages, clear_noticeboard,
+            end_resting_interpreters, forget_after_fork, forget_callbacks_after_fork, free_nothing,
+            inside_behaviour, leave_pool_after_fork, limit_noticeboard, needs_main_interpreter,
+            open_scope, pause_interpreters, raise_in_thread, read_noticeboard, refuse_to_wait,
+            resume_interpreters, set_callbacks_served, set_exiting, settings_changed,
+            take_callbacks, take_unseen, try_import, wait_for_callbacks, watch_settings,
         },
     };
 

@@ -357,15 +357,14 @@ pub(crate) fn open_scope(py: Python<'_>) -> PyResult<(Py<PyAny>, Py<PyAny>)> {
 type Due = (Py<PyAny>, Py<PyAny>);
 
 /// Waits until behaviours have ended for which there are callbacks: a list of those and of the results that they
-/// get. `None` after `close_callbacks`, when all were called.
+/// get. Those that it gave before have been called.
 #[pyfunction]
-pub(crate) fn take_callbacks(py: Python<'_>) -> PyResult<Option<Vec<Due>>> {
-    let Some(due) = callbacks::take() else { return Ok(None) };
+pub(crate) fn take_callbacks(py: Python<'_>) -> PyResult<Vec<Due>> {
     let objects = |due: callbacks::Due| {
         let callback = convert::object(py, Ok(due.callback.object()))?;
         Ok((callback, convert::object(py, Ok(due.result.object()))?))
     };
-    due.into_iter().map(objects).collect::<PyResult<_>>().map(Some)
+    callbacks::take().into_iter().map(objects).collect()
 }
 
 /// Says whether there is a thread that calls `take_callbacks`.
@@ -374,26 +373,18 @@ pub(crate) fn set_callbacks_served(served: bool) {
     callbacks::set_served(served);
 }
 
-/// Has `take_callbacks` end when all were called.
+/// Waits until all callbacks have been called whose behaviours have ended; says whether they have.
 #[pyfunction]
-pub(crate) fn close_callbacks() {
-    callbacks::close();
+#[pyo3(signature = (timeout=None))]
+pub(crate) fn wait_for_callbacks(py: Python<'_>, timeout: Option<Timeout>) -> PyResult<bool> {
+    let timeout = timeout.and_then(|Timeout(seconds)| seconds);
+    callbacks::wait_called(timeout).map_err(|raised| convert::error(py, raised))
 }
 
-/// Called before a fork.
+/// Called in a child process: what the parent's behaviours have to call is the parent's to call.
 #[pyfunction]
-pub(crate) fn hold_callbacks() {
-    callbacks::hold();
-}
-
-/// Called after a fork.
-#[pyfunction]
-pub(crate) fn let_go_of_callbacks(in_child: bool) {
-    if in_child {
-        callbacks::let_go_in_child();
-    } else {
-        callbacks::let_go();
-    }
+pub(crate) fn forget_callbacks_after_fork() {
+    callbacks::forget_after_fork();
 }
 
 /// The exceptions that nobody has looked at so far; they count as seen from now on.

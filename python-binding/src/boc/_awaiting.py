@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
@@ -44,16 +44,16 @@ async def _ended(result: Cown[Any], timeout: float | None) -> None:
         if not ended.done():
             ended.set_result(None)
 
-    def wake_soon(_: Cown[Any]) -> None:
+    def wake_soon() -> None:
         # If the loop is closed by now, nobody waits for it; the result is where it was.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(wake)
 
-    result.add_done_callback(wake_soon)
-    if timeout is None:
-        await ended
-    else:
-        await asyncio.wait([ended], timeout=timeout)
+    with _told_of(result, wake_soon):
+        if timeout is None:
+            await ended
+        else:
+            await asyncio.wait([ended], timeout=timeout)
 
 
 def _is_trio() -> bool:
@@ -71,13 +71,50 @@ async def _ended_in_trio(result: Cown[Any], timeout: float | None) -> None:
     trio: Any = sys.modules["trio"]
     token, ended = trio.lowlevel.current_trio_token(), trio.Event()
 
-    def wake_soon(_: Cown[Any]) -> None:
+    def wake_soon() -> None:
         with contextlib.suppress(trio.RunFinishedError):
             token.run_sync_soon(ended.set)
 
-    result.add_done_callback(wake_soon)
-    with trio.move_on_after(math.inf if timeout is None else timeout):
-        await ended.wait()
+    with _told_of(result, wake_soon):
+        with trio.move_on_after(math.inf if timeout is None else timeout):
+            await ended.wait()
+
+
+class _Waiting:
+    """Who is to be told of the end of a result: a callback cannot be taken back, and who awaits may stop at any time."""
+
+    def __init__(self) -> None:
+        self.wakes: dict[Callable[[], None], None] = {}
+        self.hears = False
+
+
+_waiting: dict[Cown[Any], _Waiting] = {}
+"""Nothing locks this, since a task can end wherever there is a garbage collection. Each step is one for other threads."""
+
+
+@contextlib.contextmanager
+def _told_of(result: Cown[Any], wake: Callable[[], None]) -> Iterator[None]:
+    """Has `wake` called, once or more, when the behaviour has ended, unless that is after the block."""
+    waiting = _waiting.setdefault(result, _Waiting())
+    waiting.wakes[wake] = None
+    try:
+        if not waiting.hears:
+            result.add_done_callback(_wake_all)
+            waiting.hears = True
+        if result.done():
+            # The others may have been told before this one was among them.
+            wake()
+        yield
+    finally:
+        waiting.wakes.pop(wake, None)
+
+
+def _wake_all(result: Cown[Any]) -> None:
+    waiting = _waiting.pop(result, None)
+    with contextlib.suppress(KeyError):  # that was all
+        while waiting is not None:
+            wake, _ = waiting.wakes.popitem()
+            wake()
 
 
 class ResultFuture(Future[_T]):

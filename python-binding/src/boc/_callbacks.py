@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
+import traceback
+from collections.abc import Callable
+from typing import Any
 
-from boc._boc import close_callbacks, set_callbacks_served, take_callbacks
+from boc._boc import (
+    Cown,
+    forget_callbacks_after_fork,
+    set_callbacks_served,
+    take_callbacks,
+)
 
 _log = logging.getLogger("boc")
 
@@ -30,26 +39,26 @@ def serve() -> None:
 
 
 def _call_all() -> None:
-    while (due := take_callbacks()) is not None:
-        for callback, result in due:
-            try:
-                callback(result)
-            except BaseException:
-                # Also what would end a thread, since others still wait for it.
-                _log.exception("a callback of %r has failed", result)
+    while True:
+        for callback, result in take_callbacks():
+            _call(callback, result)
         # Nothing is kept alive while this waits.
-        due = callback = result = None  # type: ignore[assignment]
+        callback = result = None  # type: ignore[assignment]
 
 
-def close(timeout: float) -> None:
-    """Have those called whose behaviours have ended, and end the thread."""
-    with _state.lock:
-        thread = _state.thread
-    if thread is not None:
-        close_callbacks()
-        thread.join(timeout)
+def _call(callback: Callable[[Cown[Any]], object], result: Cown[Any]) -> None:
+    """Raises nothing, not even what would end a thread, since others still wait for it."""
+    try:
+        callback(result)
+    except BaseException:
+        try:
+            _log.exception("a callback of %r has failed", result)
+        except BaseException:  # a filter of the program may raise
+            with contextlib.suppress(BaseException):
+                traceback.print_exc()
 
 
 def forget_after_fork() -> None:
     """The thread is not there in a child."""
+    forget_callbacks_after_fork()
     _state.__init__()  # type: ignore[misc]

@@ -29,11 +29,9 @@ from boc._boc import (
     clear_noticeboard,
     forget_after_fork,
     free_nothing,
-    hold_callbacks,
     hold_objects,
     inside_behaviour,
     leave_pool_after_fork,
-    let_go_of_callbacks,
     let_go_of_objects,
     limit_noticeboard,
     pause_interpreters,
@@ -41,6 +39,7 @@ from boc._boc import (
     refuse_to_wait,
     resume_interpreters,
     set_exiting,
+    wait_for_callbacks,
 )
 from boc._direct import Direct
 from boc._subinterpreters import SubInterpreters
@@ -370,7 +369,8 @@ def _at_exit() -> None:
                 "boc.wait() at its end to let them run",
                 dropped,
             )
-    _callbacks.close(_EXIT_GRACE)
+    # What does not end is left behind.
+    _ended(wait_for_callbacks, _EXIT_GRACE)
     for backend in _BACKENDS.values():
         if not _ended(backend.end_resting, _EXIT_GRACE):
             _stuck.append(backend.name)
@@ -407,18 +407,15 @@ def _before_fork() -> None:
     # No process with more than one interpreter survives a fork.
     pause_interpreters()
     hold_objects()
-    hold_callbacks()
 
 
 def _after_fork_in_parent() -> None:
-    let_go_of_callbacks(False)
     let_go_of_objects()
     resume_interpreters()
 
 
 def _after_fork_in_child() -> None:
     """Only the forking thread lives on in a child, so the pool has no workers there."""
-    let_go_of_callbacks(True)
     _callbacks.forget_after_fork()
     let_go_of_objects()
     leave_pool_after_fork()

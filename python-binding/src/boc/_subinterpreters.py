@@ -104,7 +104,9 @@ def _lowest_level() -> int:
     """What a worker need not send on, since no logger here would let it pass."""
     loggers = [logging.root, *logging.root.manager.loggerDict.values()]
     levels = [logger.level for logger in loggers if isinstance(logger, logging.Logger)]
-    return min(level for level in levels if level) if any(levels) else logging.WARNING
+    # That of a logger says to ask the next one, up to the root, whose says that everything passes.
+    root, *others = levels
+    return min([root, *filter(None, others)])
 
 
 def _import_first() -> None:

@@ -12,7 +12,7 @@ use crate::{
         self, NO_METHOD, NO_PROPERTY, NO_SLOT, Table, WEAKLY, entered, entered_for_status,
         property, slot, with_many, with_named, with_one, without,
     },
-    error,
+    error, interpreter,
     object::{self, Object},
     patience, pool,
 };
@@ -304,9 +304,17 @@ unsafe extern "C" fn add_done_callback(
     })
 }
 
-/// Nobody waits inside of a behaviour.
+/// Nobody waits inside of a behaviour; and callbacks are called by a thread of the main interpreter, so there are none
+/// in that of a worker, where a body may have started a thread.
 fn refuse_to_wait(what: &str) -> error::Result<()> {
-    pool::refuse_inside_behaviour(what, "schedule over the result, @when(result)")
+    pool::refuse_inside_behaviour(what, "schedule over the result, @when(result)")?;
+    if interpreter::here().is_main() {
+        return Ok(());
+    }
+    Err(error::runtime_error(format!(
+        "{what} works in the interpreter of the program alone, not in that of a worker: wait by result() in \
+         this thread, or schedule over the result, @when(result)"
+    )))
 }
 
 unsafe extern "C" fn future(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
@@ -323,6 +331,7 @@ unsafe extern "C" fn awaited(object: *mut PyObject) -> *mut PyObject {
     entered(|| unsafe {
         if !this(object).is_done()? {
             refuse_to_wait("await")?;
+            this(object).check_scheduled()?;
         }
         object::call("boc._awaiting", c"awaited", [&Object::from_borrowed(object)])
     })

@@ -61,7 +61,7 @@ thread_local! {
 static CREWS: Mutex<Vec<Weak<Crew>>> = Mutex::new(Vec::new());
 
 pub(super) fn crews() -> MutexGuard<'static, Vec<Weak<Crew>>> {
-    CREWS.lock().unwrap_or_else(PoisonError::into_inner)
+    threads::locked(&CREWS)
 }
 
 /// One of a crew, on its thread.

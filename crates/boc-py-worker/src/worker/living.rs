@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use crate::threads;
+
 /// How many interpreters of workers there are.
 static LIVING: Mutex<usize> = Mutex::new(0);
 static CHANGED: Condvar = Condvar::new();
@@ -22,7 +24,7 @@ static ANY: AtomicBool = AtomicBool::new(false);
 static PAUSED: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn living() -> MutexGuard<'static, usize> {
-    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+    threads::locked(&LIVING)
 }
 
 /// An interpreter is going to be made, when the pause is over, if there is one.
@@ -53,13 +55,14 @@ pub(super) fn is_paused() -> bool {
 }
 
 /// Has the workers give up their interpreters, and waits until there are none. `tell` lets them know, and is
-/// called again and again, since a worker may be missed that is about to sleep.
+/// called again and again, since a worker may be missed that is about to sleep. So is said that there is a pause, since
+/// somebody else's may end meanwhile.
 pub(super) fn pause(tell: impl Fn()) {
     const A_MOMENT: Duration = Duration::from_millis(5);
-    let living = living();
-    PAUSED.store(true, Relaxed);
-    drop(living);
     loop {
+        let living = living();
+        PAUSED.store(true, Relaxed);
+        drop(living);
         tell();
         let living = self::living();
         let waited = CHANGED.wait_timeout_while(living, A_MOMENT, |living| *living > 0);

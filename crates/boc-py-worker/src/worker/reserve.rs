@@ -44,7 +44,7 @@ static RESERVE: Mutex<Reserve> = Mutex::new(Reserve {
 static CHANGED: Condvar = Condvar::new();
 
 pub(super) fn reserve() -> MutexGuard<'static, Reserve> {
-    RESERVE.lock().unwrap_or_else(PoisonError::into_inner)
+    threads::locked(&RESERVE)
 }
 
 /// A worker comes to rest. To be said before it waits for its [`next`] order, so that nobody misses it.
