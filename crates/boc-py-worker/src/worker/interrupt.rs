@@ -5,12 +5,8 @@
 //! inside of a `try` that catches everything, the loop goes on for ever. So who insists raises at each line of the
 //! body, its `except` and `finally` included, until it has ended.
 
-use pyo3_ffi::{self as ffi, PyFrameObject, PyObject};
-use std::{
-    cell::Cell,
-    ffi::{c_int, c_ulong},
-    ptr,
-};
+use pyo3_ffi as ffi;
+use std::{cell::Cell, ffi::c_ulong, ptr};
 
 thread_local! {
     /// Whether this thread is in a body, so that nothing of our own is hit by what shall end that.
@@ -52,11 +48,11 @@ pub(super) fn take_back() {
 
 #[cfg(Py_3_12)]
 unsafe extern "C" fn raise_at_line(
-    _: *mut PyObject,
-    _: *mut PyFrameObject,
-    what: c_int,
-    _: *mut PyObject,
-) -> c_int {
+    _: *mut ffi::PyObject,
+    _: *mut ffi::PyFrameObject,
+    what: std::ffi::c_int,
+    _: *mut ffi::PyObject,
+) -> std::ffi::c_int {
     if what != ffi::PyTrace_LINE || !IN_BODY.get() {
         return 0;
     }
