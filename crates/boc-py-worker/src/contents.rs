@@ -45,9 +45,9 @@ pub struct Contents {
     /// Written once, by the behaviour whose result this is, before it ends; after that anybody may
     /// read it.
     pub(crate) outcome: Option<Outcome>,
-    /// Whether this is the result of a behaviour that its thread has not scheduled yet; see
+    /// For the result of a behaviour in a block: whether its thread has not scheduled it yet; see
     /// [`atomic`](crate::atomic).
-    pub(crate) in_block: AtomicBool,
+    pub(crate) in_block: Option<Arc<AtomicBool>>,
 }
 
 /// What only who holds the cown may use.
@@ -199,9 +199,9 @@ impl Contents {
         }
     }
 
-    /// Of the result of a behaviour that is not scheduled yet.
-    pub(crate) fn in_block() -> Self {
-        Self { in_block: AtomicBool::new(true), ..Self::default() }
+    /// Of the result of a behaviour that is not scheduled as long as the flag is raised.
+    pub(crate) fn in_block(is_open: Arc<AtomicBool>) -> Self {
+        Self { in_block: Some(is_open), ..Self::default() }
     }
 
     /// With an object of this thread's interpreter.
