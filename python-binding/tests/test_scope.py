@@ -402,3 +402,22 @@ def test_a_child_leaves_the_block_of_its_parent_also_where_that_does_not_block(p
         timeout=30,
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+class Mistake(Exception):
+    pass
+
+
+def test_failures_that_were_looked_at_are_not_kept() -> None:
+    def fail() -> None:
+        raise Mistake
+
+    def count() -> int:
+        gc.collect()
+        return sum(type(thing) is Mistake for thing in gc.get_objects())
+
+    with scope():
+        for _ in range(500):
+            with pytest.raises(Mistake):
+                when()(fail).result()
+        assert count() < 200

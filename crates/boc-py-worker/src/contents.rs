@@ -129,9 +129,13 @@ impl Returned {
 }
 
 impl Outcome {
-    /// Whether the body has raised.
-    pub(crate) fn is_failure(&self) -> bool {
-        matches!(self, Self::Raised(_) | Self::Failed(_))
+    /// Whether the body has raised, and nobody has looked at the exception.
+    pub(crate) fn is_unseen(&self) -> bool {
+        match self {
+            Self::Raised(raised) => !raised.is_seen(),
+            Self::Failed(failure) => !failure.is_seen(),
+            Self::Returned(_) | Self::Cancelled => false,
+        }
     }
 
     /// The exception of the body, unless somebody has looked at it; now somebody has.
