@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 
 import pytest
 
 import boc
-from boc import Buffer, Cown, atomic, quiesce, scope, wait, when, whencall
+from boc import Buffer, Cown, atomic, quiesce, receive, scope, send, wait, when, whencall
 from crossing import Gate, Log, works
 
 
@@ -278,3 +279,83 @@ def test_a_thread_that_ends_inside(program) -> None:
         timeout=30,
     )
     assert (done.returncode, done.stdout) == (0, "CancelledError\n"), done.stderr
+
+
+def test_results_of_a_cancelled_block_are_like_others() -> None:
+    with pytest.raises(KeyError):
+        with atomic():
+            result = when()(lambda: 5)
+            raise KeyError
+    assert result.cancel() is False
+    with pytest.raises(CancelledError):
+        result.future().result(60)
+    told = threading.Event()
+    result.add_done_callback(lambda _: told.set())
+    assert told.wait(60)
+    behind = when(result)(lambda result: type(result.value).__name__)
+    assert behind.result() == "CancelledError"
+
+
+def test_behaviours_of_a_block_can_use_its_results() -> None:
+    boc.start(2)
+
+    def follow() -> Cown[int]:
+        _, result = receive("result")
+        return when(result)(lambda result: result.value + 1)
+
+    for _ in range(5):
+        with atomic():
+            following = whencall(follow, [])
+            others = [when()(time.time) for _ in range(2_000)]
+            send("result", when()(lambda: 5))
+        # The first one runs while the block has not returned yet.
+        following.result()
+        del others
+    quiesce()
+
+
+def test_a_child_schedules_in_the_block_of_its_parent(program) -> None:
+    done = program(
+        """
+        import os, boc
+        with boc.atomic():
+            result = boc.when()(lambda: 5)
+            child = os.fork()
+            if child == 0:
+                with boc.atomic():
+                    inner = boc.when()(lambda: 6)
+                assert inner.result(10) == 6
+                assert boc.when()(lambda: 7).result(10) == 7
+                boc.wait(10)
+        if child == 0:
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        assert result.result() == 5
+        boc.wait()
+        """,
+        "-W",
+        "ignore",
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_threads_that_end_inside_with_buffers(program) -> None:
+    done = program(
+        """
+        import gc, threading, boc
+        def body():
+            boc.atomic().__enter__()
+            cown, buffer = boc.Cown([boc.Buffer(10)]), boc.Buffer(20)
+            boc.when(cown)(lambda cown, buffer=buffer: None)
+        for _ in range(200):
+            thread = threading.Thread(target=body)
+            thread.start()
+            thread.join()
+            gc.collect()
+        boc.wait(10)
+        print("ended")
+        """,
+        timeout=30,
+    )
+    assert (done.returncode, done.stdout) == (0, "ended\n"), done.stderr

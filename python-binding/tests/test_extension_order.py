@@ -7,7 +7,7 @@ import threading
 import pytest
 
 import boc
-from boc import Cown, quiesce, when
+from boc import Cown, atomic, quiesce, when
 
 pytestmark = pytest.mark.by_reference("extensions use objects of the main interpreter")
 
@@ -94,3 +94,13 @@ def test_other_runtimes_and_the_pool_keep_one_order(probe) -> None:
         when(cown)(lambda cown, n=n: cown.value.append(2 * n))
         probe.when_elsewhere(lambda log, n=n: log.append(2 * n + 1), [cown])
     assert when(cown)(lambda cown: cown.value).result() == list(range(40))
+
+
+def test_results_of_a_block_are_for_later(probe) -> None:
+    cown = Cown(1)
+    with atomic():
+        result = when(cown)(lambda cown: 5)
+        # It would hold the cown, and wait for the result, the behaviour of which comes behind it then.
+        with pytest.raises(RuntimeError, match=r"block of atomic\(\).*before the end"):
+            probe.python_when(lambda result, value: result + value, [result, cown])
+    assert probe.python_when(lambda result, value: result + value, [result, cown]).result(60) == 6

@@ -14,6 +14,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -894,3 +895,20 @@ def test_random_programs_against_lost_wakes() -> None:
         messages = [message for _, message in got if message[0] != "end"]
         assert sorted([*left, *messages], key=lambda m: m[1]) == [(tag, n) for n, tag in enumerate(sent)]
         drain("end")
+
+
+def test_what_was_sent_is_there() -> None:
+    """Also if another thread that sends under the same tag was stopped in the middle of that."""
+
+    def run() -> int:
+        until = time.monotonic() + 1
+        missed = 0
+        while time.monotonic() < until and missed < 1_000:
+            send("own", 1)
+            missed += receive("own", 0) == (TIMEOUT, None)
+        return missed
+
+    with ThreadPoolExecutor(6) as threads:
+        running = [threads.submit(run) for _ in range(6)]
+    assert sum(future.result() for future in running) == 0
+    assert everything("own") == []

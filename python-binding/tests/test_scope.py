@@ -380,3 +380,44 @@ def test_ctrl_c_at_the_end_of_the_block(program) -> None:
 
 def test_everything_still_works_after_that() -> None:
     works()
+
+
+def test_a_child_leaves_the_block_of_its_parent_also_where_that_does_not_block(program) -> None:
+    done = program(
+        """
+        import asyncio, os, boc
+        async def main():
+            async with boc.scope():
+                result = boc.when()(lambda: 5)
+                child = os.fork()
+            if child == 0:
+                os._exit(7)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+            assert result.done()
+        asyncio.run(main())
+        boc.wait()
+        """,
+        "-W",
+        "ignore",
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+class Mistake(Exception):
+    pass
+
+
+def test_failures_that_were_looked_at_are_not_kept() -> None:
+    def fail() -> None:
+        raise Mistake
+
+    def count() -> int:
+        gc.collect()
+        return sum(type(thing) is Mistake for thing in gc.get_objects())
+
+    with scope():
+        for _ in range(500):
+            with pytest.raises(Mistake):
+                when()(fail).result()
+        assert count() < 200

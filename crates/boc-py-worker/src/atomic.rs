@@ -2,6 +2,9 @@
 //!
 //! Until then nobody can wait for their results, or schedule over them: what comes behind a behaviour must not get
 //! ahead of it in the queue of a cown that both name.
+//!
+//! The results of a block have one flag for that. It is lowered behind the end of the block, and before that by the
+//! first of its behaviours that runs: then all of them are in their queues, and that one may use the results already.
 
 use boc_core::{
     Batch, ExecutorRef,
@@ -11,7 +14,14 @@ use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyTypeObject};
 use std::{
     cell::{Cell, RefCell},
     ffi::c_void,
-    sync::atomic::Ordering::{Acquire, Release},
+    mem, process,
+    sync::{
+        Arc,
+        atomic::{
+            AtomicBool, AtomicU32,
+            Ordering::{Acquire, Relaxed, Release},
+        },
+    },
 };
 
 use crate::{
@@ -19,17 +29,20 @@ use crate::{
     contents::Contents,
     departure::{self, Departure},
     error::{self, Result},
-    interpreter,
+    interpreter::{self, Interpreter, where_now},
     object::Object,
 };
 
 /// What was scheduled so far in the outermost block of this thread.
-#[derive(Default)]
 struct Block {
     /// Made with the first behaviour, for the executor that it goes to.
     batch: Option<Batch>,
-    results: Vec<ResultCown<Contents>>,
+    /// Whether they are not in their queues yet, for their results.
+    is_open: Arc<AtomicBool>,
     departures: Vec<Departure>,
+    home: &'static Interpreter,
+    /// The process that it belongs to.
+    process: u32,
 }
 
 thread_local! {
@@ -41,7 +54,8 @@ thread_local! {
 /// Whether this thread is in such a block.
 #[inline]
 pub fn is_open() -> bool {
-    DEPTH.get().0 > 0
+    let (depth, process) = DEPTH.get();
+    depth > 0 && process == process::id()
 }
 
 /// Raises where this thread would wait for what it has not scheduled yet.
@@ -68,13 +82,18 @@ pub(crate) unsafe fn add(
     work: impl FnOnce(Held<'_>, &mut Contents) + Send + 'static,
 ) -> Result<Option<ResultCown<Contents>>> {
     // Taken out, since what is dropped can run code that comes here again.
-    let mut block = BLOCK.take().unwrap_or_default();
+    let mut block = BLOCK.take().unwrap_or_else(Block::new);
     let batch = block.batch.get_or_insert_with(|| executor.batch());
-    let state = Contents::in_block();
+    let state = Contents::in_block(Arc::clone(&block.is_open));
+    let is_open = Arc::clone(&block.is_open);
+    let work = move |held: Held<'_>, result: &mut Contents| {
+        // As at the end of the block.
+        is_open.store(false, Release);
+        work(held, result);
+    };
     // SAFETY: passed on to the caller.
     let added = unsafe { raw::add(batch, cowns, || None, state, work) };
-    if let Ok(Some(result)) = &added {
-        block.results.push(result.clone());
+    if let Ok(Some(_)) = &added {
         block.departures.push(departure);
     }
     // What has come meanwhile was cancelled with its block: there is one for each thread.
@@ -83,28 +102,57 @@ pub(crate) unsafe fn add(
 }
 
 impl Block {
-    fn schedule(self) -> Result<()> {
-        let Self { batch, results, departures } = self;
-        let Some(batch) = batch else { return Ok(()) };
-        // If it does not go, the batch is dropped, which cancels its behaviours.
-        let left = departure::go_together(departures)?;
-        let _ = batch.schedule();
-        for result in &results {
-            // SAFETY: the address is that of what lives as long as the cown.
-            let in_block = unsafe { &(*raw::value_ptr(result.cown())).in_block };
-            // Pairs with `is_in_block`: who sees it comes behind the batch.
-            in_block.store(false, Release);
+    fn new() -> Self {
+        Self {
+            batch: None,
+            is_open: Arc::new(AtomicBool::new(true)),
+            departures: Vec::new(),
+            home: interpreter::here(),
+            process: process::id(),
         }
+    }
+
+    fn schedule(mut self) -> Result<()> {
+        // If it does not go, the batch is dropped, which cancels its behaviours.
+        let left = departure::go_together(mem::take(&mut self.departures))?;
+        if let Some(batch) = self.batch.take() {
+            let _ = batch.schedule();
+        }
+        drop(self);
         drop(left);
         Ok(())
     }
 }
 
+/// Cancels what was not scheduled. From now on the results can be used.
+impl Drop for Block {
+    fn drop(&mut self) {
+        if self.process != process::id() {
+            // A child leaves it to its parent.
+            mem::forget((self.batch.take(), mem::take(&mut self.departures)));
+            return;
+        }
+        drop(self.batch.take());
+        // Pairs with `is_in_block`: who sees it comes behind the batch.
+        self.is_open.store(false, Release);
+        if !where_now().is_attached() {
+            // The thread has ended inside of the block.
+            for departure in self.departures.drain(..) {
+                departure.give_up(self.home);
+            }
+        }
+    }
+}
+
 /// Whether this is the result of a behaviour that was not scheduled yet.
 pub(crate) fn is_in_block(result: &ResultCown<Contents>) -> bool {
-    // SAFETY: as above.
-    unsafe { (*raw::value_ptr(result.cown())).in_block.load(Acquire) }
+    // SAFETY: the address is that of what lives as long as the cown; this is never changed in there.
+    let in_block = unsafe { &(*raw::value_ptr(result.cown())).in_block };
+    in_block.as_deref().is_some_and(|is_open| is_open.load(Acquire))
 }
+
+/// What is behind an object of the class: in which process a block has begun with it.
+type Entered = AtomicU32;
 
 /// Makes the class `atomic`, which belongs to the caller.
 ///
@@ -128,12 +176,12 @@ pub unsafe fn make_class(module: *mut PyObject) -> Result<Object> {
               runs.\n\nTheir results cannot be waited for, or scheduled over, before the end of the block.",
         ),
         slot(ffi::Py_tp_new, new as *mut c_void),
-        slot(ffi::Py_tp_dealloc, class::dealloc::<()> as *mut c_void),
+        slot(ffi::Py_tp_dealloc, class::dealloc::<Entered> as *mut c_void),
         slot(ffi::Py_tp_methods, METHODS.get().cast()),
         NO_SLOT,
     ]);
-    // SAFETY: passed on to the caller; the slots are those of an object without content.
-    unsafe { class::make::<()>(module, c"boc.atomic", 0, SLOTS.get()) }
+    // SAFETY: passed on to the caller; the slots are those of such an object.
+    unsafe { class::make::<Entered>(module, c"boc.atomic", 0, SLOTS.get()) }
 }
 
 unsafe extern "C" fn new(
@@ -144,42 +192,47 @@ unsafe extern "C" fn new(
     // SAFETY: called by Python; what it passes is alive during the call.
     entered(|| unsafe {
         class::arguments_of_new("atomic", [], 0, arguments, named)?;
-        class::instance(class, ())
+        class::instance(class, Entered::default())
     })
 }
 
 unsafe extern "C" fn enter(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     entered(|| {
         let (depth, process) = DEPTH.get();
-        let here = std::process::id();
-        // A child leaves to its parent what was open at the fork.
-        if depth > 0 && process != here {
-            std::mem::forget(BLOCK.take());
+        let here = process::id();
+        if process != here {
+            // A child leaves to its parent what was open at the fork.
+            drop(BLOCK.take());
         }
+        // SAFETY: called by Python with an object of the class.
+        unsafe { class::value::<Entered>(object) }.store(here, Relaxed);
         DEPTH.set((if process == here { depth + 1 } else { 1 }, here));
-        // SAFETY: called by Python with an object, which is alive.
+        // SAFETY: it is alive.
         Ok(unsafe { Object::from_borrowed(object) })
     })
 }
 
 unsafe extern "C" fn exit(
-    _: *mut PyObject,
+    object: *mut PyObject,
     given: *mut *mut PyObject,
     count: ffi::Py_ssize_t,
 ) -> *mut PyObject {
     entered(|| {
         // SAFETY: called by Python with so many arguments, which are alive.
         let raised = count > 0 && unsafe { *given != ffi::Py_None() };
+        // SAFETY: called by Python with an object of the class.
+        let entered_in = unsafe { class::value::<Entered>(object) }.load(Relaxed);
+        let here = process::id();
+        if entered_in != 0 && entered_in != here {
+            // The end of a block that is the parent's.
+            return Ok(Object::none());
+        }
         let (depth, process) = DEPTH.get();
-        if depth == 0 {
+        if depth == 0 || process != here {
             return Err(error::runtime_error("this thread is in no block of atomic()"));
         }
         DEPTH.set((depth - 1, process));
         let block = if depth == 1 { BLOCK.take() } else { None };
-        if process != std::process::id() {
-            std::mem::forget(block);
-            return Ok(Object::none());
-        }
         interpreter::here().release_given_up();
         match block {
             Some(block) if !raised => block.schedule()?,

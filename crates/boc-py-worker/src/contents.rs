@@ -45,9 +45,9 @@ pub struct Contents {
     /// Written once, by the behaviour whose result this is, before it ends; after that anybody may
     /// read it.
     pub(crate) outcome: Option<Outcome>,
-    /// Whether this is the result of a behaviour that its thread has not scheduled yet; see
+    /// For the result of a behaviour in a block: whether its thread has not scheduled it yet; see
     /// [`atomic`](crate::atomic).
-    pub(crate) in_block: AtomicBool,
+    pub(crate) in_block: Option<Arc<AtomicBool>>,
 }
 
 /// What only who holds the cown may use.
@@ -129,9 +129,13 @@ impl Returned {
 }
 
 impl Outcome {
-    /// Whether the body has raised.
-    pub(crate) fn is_failure(&self) -> bool {
-        matches!(self, Self::Raised(_) | Self::Failed(_))
+    /// Whether the body has raised, and nobody has looked at the exception.
+    pub(crate) fn is_unseen(&self) -> bool {
+        match self {
+            Self::Raised(raised) => !raised.is_seen(),
+            Self::Failed(failure) => !failure.is_seen(),
+            Self::Returned(_) | Self::Cancelled => false,
+        }
     }
 
     /// The exception of the body, unless somebody has looked at it; now somebody has.
@@ -199,9 +203,9 @@ impl Contents {
         }
     }
 
-    /// Of the result of a behaviour that is not scheduled yet.
-    pub(crate) fn in_block() -> Self {
-        Self { in_block: AtomicBool::new(true), ..Self::default() }
+    /// Of the result of a behaviour that is not scheduled as long as the flag is raised.
+    pub(crate) fn in_block(is_open: Arc<AtomicBool>) -> Self {
+        Self { in_block: Some(is_open), ..Self::default() }
     }
 
     /// With an object of this thread's interpreter.

@@ -223,7 +223,7 @@ impl Cown {
 
     /// Raises for the result of a behaviour that its thread has not scheduled yet.
     #[inline]
-    pub(crate) fn check_scheduled(&self) -> Result<()> {
+    pub fn check_scheduled(&self) -> Result<()> {
         match &self.body {
             Kind::Result { cown, .. } if atomic::is_in_block(cown) => Err(error::runtime_error(
                 "the result of a behaviour in a block of atomic() cannot be used before the end of the \

@@ -20,6 +20,7 @@ use std::{mem, ptr, sync::Arc};
 use crate::{
     buffer::{Moving, Passage},
     error::{Result, value_error},
+    interpreter::Interpreter,
     object::Object,
     parcel::{Memo, Parcel},
     value::Value,
@@ -147,6 +148,12 @@ impl Departure {
             noted.places.remove(&waiting.buffer.as_ptr());
         }
         noted.values.truncate(mark.values);
+    }
+
+    /// Moves nothing, on a thread that is not attached any more. `home` is the interpreter that it was attached to.
+    pub(crate) fn give_up(self, home: &Interpreter) {
+        let buffers = self.noted.map_or_else(Vec::new, |noted| noted.buffers);
+        buffers.into_iter().for_each(|waiting| home.give_up(waiting.buffer.into_ptr()));
     }
 
     /// Moves everything, or raises and moves nothing. Gives what is left behind, which can run code when it ends.

@@ -74,6 +74,11 @@ impl Failure {
         self.seen.swap(true, Relaxed)
     }
 
+    /// Whether it counts as seen.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.seen.load(Relaxed)
+    }
+
     /// Calls `f` with the object of the main interpreter, if there is one. For its collector.
     pub(crate) fn with_object(&self, mut f: impl FnMut(*mut PyObject)) {
         // Nobody was stopped while it had the lock.

@@ -44,7 +44,7 @@ pub(crate) struct Scope {
 struct State {
     /// How many behaviours have not ended, and one while the block has not.
     count: usize,
-    /// Those that have not ended, or have failed; others may still be in here.
+    /// Those that have not ended, or have failed without anybody's notice; others may still be in here.
     members: Vec<ResultCown<Contents>>,
     /// How many members there may be before those are looked for that need not be here.
     bound: usize,
@@ -199,7 +199,7 @@ impl State {
     /// Those that need not be here any more.
     fn take_ended(&mut self) -> Vec<ResultCown<Contents>> {
         let needless = |member: &ResultCown<Contents>| {
-            member.is_finished() && !outcome(member).is_some_and(Outcome::is_failure)
+            member.is_finished() && !outcome(member).is_some_and(Outcome::is_unseen)
         };
         let (old, kept) = mem::take(&mut self.members).into_iter().partition(needless);
         self.members = kept;

@@ -62,6 +62,11 @@ impl Unseen {
         self.entry().seen.swap(true, Relaxed)
     }
 
+    /// Whether somebody has looked at it.
+    pub(crate) fn is_seen(&self) -> bool {
+        self.entry().seen.load(Relaxed)
+    }
+
     /// The exception.
     pub(crate) fn exception(&self) -> Object {
         self.entry().exception.object()

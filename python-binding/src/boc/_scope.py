@@ -101,6 +101,8 @@ class scope:
         /,
     ) -> None:
         opened, ended = self._close(exc_value)
+        if os.getpid() != self._process:
+            return  # as above
         try:
             in_time = await wait_for(ended, self._timeout)
         except BaseException:

@@ -33,8 +33,8 @@
 //! it while a message can be taken there, calls the next one.** It has found a message of another slot, or one that it
 //! was not called for, or its time has run out.
 //!
-//! That is enough. Say that at the end somebody sleeps, and there is a message. When the sleeper looked, the way to
-//! that message was not there yet (a queue can be split, see [`mpsc`](crate::mpsc)). Who has completed it has seen the
+//! That is enough. Say that at the end somebody sleeps, and there is a message. When the sleeper looked, the push of
+//! that message had not ended, or was not visible yet. Who has completed it has seen the
 //! sleeper in the list, and called somebody. That one left a message that could be taken, and so has called another one,
 //! and so on, until somebody called the sleeper.
 

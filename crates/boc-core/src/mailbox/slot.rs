@@ -114,9 +114,18 @@ impl<T> Slot<T> {
         }
     }
 
-    /// Takes the oldest message out, if there is one.
+    /// Takes the oldest message out, if there is one. One that was sent before this was called is found.
     pub fn take(&self) -> Option<T> {
-        let link = self.take_link()?;
+        let mut backoff = Backoff::new();
+        let link = loop {
+            match self.take_link() {
+                Some(link) => break link,
+                None if self.is_empty() => return None,
+                // The way to it is not there yet: another one has begun to push before it, and has two instructions
+                // to go. It may have been pre-empted for so long that others would find nothing thousands of times.
+                None => backoff.snooze(),
+            }
+        };
         // SAFETY: it is that of a message, which is this thread's now.
         let node = unsafe { Box::from_raw(link.cast::<Node<T>>().as_ptr()) };
         Some(node.message)

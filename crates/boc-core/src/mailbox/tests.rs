@@ -55,6 +55,27 @@ fn the_limit_is_exact_and_a_place_counts() {
     slot.send(5).unwrap();
 }
 
+/// Also if a push that began before has not ended, and its thread does not run.
+#[test]
+fn what_was_sent_is_found() {
+    const EACH: usize = 300_000;
+    let mailbox = Mailbox::new();
+    let missed: usize = thread::scope(|scope| {
+        let threads = [0; 6].map(|n| {
+            let slot = mailbox.slot("a");
+            scope.spawn(move || {
+                let send_and_take = || {
+                    slot.send(n).unwrap();
+                    slot.take()
+                };
+                (0..EACH).filter(|_| send_and_take().is_none()).count()
+            })
+        });
+        threads.map(|thread| thread.join().unwrap()).iter().sum()
+    });
+    assert_eq!(missed, 0);
+}
+
 #[test]
 fn draining_drops_what_is_there() {
     let mailbox = Mailbox::new();

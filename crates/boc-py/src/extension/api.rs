@@ -131,6 +131,8 @@ unsafe extern "C" fn cown(object: *mut PyObject) -> *mut boc_cown {
             let kind = object.get_type();
             return Err(PyTypeError::new_err(format!("expected a boc.Cown, not {}", kind.name()?)));
         };
+        // What an extension schedules waits for the end of no block of `atomic()`.
+        cown.check_scheduled().map_err(|raised| convert::error(py, raised))?;
         objects::enter(&object, cown)?;
         Ok(binding::give(cown.share()))
     })
