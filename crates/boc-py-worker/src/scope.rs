@@ -108,7 +108,7 @@ pub(crate) fn within(
     }
     let before = MINE.replace(Some(scope));
     body(result);
-    MINE.set(before);
+    drop(MINE.replace(before));
 }
 
 impl Scope {
