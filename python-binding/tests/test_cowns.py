@@ -341,6 +341,35 @@ def test_the_exception_flag_of_a_plain_cown() -> None:
         cown.unwrap()
 
 
+def test_what_is_true_sets_the_exception_flag() -> None:
+    cown = Cown(ValueError())
+    with cown:
+        cown.exception = "yes"
+        assert cown.exception is True
+        cown.exception = []
+        assert cown.exception is False
+        with pytest.raises(AttributeError):
+            del cown.exception
+
+
+@pytest.mark.parametrize("value", [7, ValueError, None])
+def test_unwrap_of_what_is_said_to_be_an_exception_and_is_not(value: object) -> None:
+    cown = Cown(value)
+
+    @when(cown)
+    def mark(cown):
+        cown.exception = True
+
+    boc.quiesce()
+    for _ in range(2):  # nothing is lost
+        with pytest.raises(TypeError, match="which is no exception"):
+            cown.unwrap()
+    assert cown.exception
+    with cown:
+        cown.exception = False
+    assert cown.unwrap() == value
+
+
 def test_unwrap_of_a_plain_cown() -> None:
     value = ["value"]
     cown = Cown(value)

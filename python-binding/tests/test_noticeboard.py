@@ -247,6 +247,15 @@ def test_a_thread_of_a_body_sees_what_is_there() -> None:
     assert body.result() == (1, [2], 1)
 
 
+def test_arguments_by_name() -> None:
+    notice_seed(key="key", value=1)
+    notice_write(key="other", value=2)
+    notice_update(key="key", fn=lambda value: value + 1, default=5)
+    notice_delete(key="other")
+    assert notice_read(key="key", default=0) == 2
+    assert noticeboard() == {"key": 2}
+
+
 # Updates.
 
 

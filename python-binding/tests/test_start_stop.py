@@ -76,6 +76,9 @@ def test_wait_stops_the_workers_and_the_next_behaviour_starts_new_ones() -> None
 def test_arguments_of_bocpy() -> None:
     start(worker_count=2, module=("name", "path"))
     assert count() == 2
+    wait()
+    start(3, ("name", "path"))
+    assert count() == 3
 
 
 def test_backend(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ use crate::{
     failure::{self, Failure},
     interpreter::{self, Interpreter},
     kept::Kept,
-    object::Object,
+    object::{Object, class_name},
     patience, pool,
     threads::{NOBODY, this_thread},
     value::Value,
@@ -406,6 +406,13 @@ impl Cown {
                 let raised = self.look_at_exception(held);
                 let opened = outcome.and_then(|outcome| outcome.opened(&(*held).value));
                 let value = opened.map_or_else(|| Value::read(&raw mut (*held).value), Ok)?;
+                if raised && ffi::PyExceptionInstance_Check(value.as_ptr()) == 0 {
+                    return Err(error::type_error(format!(
+                        "unwrap() would raise the value, since `exception` is set, but it is an object of \
+                         type {}, which is no exception",
+                        class_name(value.as_ptr())
+                    )));
+                }
                 (*held).exception = false;
                 // These can run code when they end, so that comes last.
                 let old = mem::take(&mut (*held).value);

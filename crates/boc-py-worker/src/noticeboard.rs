@@ -27,7 +27,7 @@ pub use self::board::DEFAULT_LIMIT;
 use self::board::{Board, Change, Full, Turn};
 pub(crate) use self::reading::{Opened, forget_seen};
 use crate::{
-    class::{self, NO_METHOD, Table, entered, with_named, with_one, without},
+    class::{self, NO_METHOD, Table, entered, with_named, without},
     error::{self, Raised, Result},
     interpreter, mail,
     message::Message,
@@ -41,7 +41,7 @@ static METHODS: Table<PyMethodDef, 7> = Table::new([
     with_named(c"notice_write", notice_write, WRITE),
     with_named(c"notice_seed", notice_seed, SEED),
     with_named(c"notice_update", notice_update, UPDATE),
-    with_one(c"notice_delete", notice_delete, DELETE),
+    with_named(c"notice_delete", notice_delete, DELETE),
     with_named(c"notice_read", notice_read, READ),
     without(c"noticeboard", noticeboard, ALL),
     NO_METHOD,
@@ -83,7 +83,7 @@ wait for somebody who updates.
 
 What the function raises comes out of this, and the entry stays as it was.";
 
-const DELETE: &CStr = c"notice_delete($module, key, /)\n--\n\n\
+const DELETE: &CStr = c"notice_delete($module, /, key)\n--\n\n\
 Take a value off the noticeboard, if it is there.
 
 :param key: As for notice_write().
@@ -248,11 +248,18 @@ unsafe extern "C" fn notice_write(
     })
 }
 
-unsafe extern "C" fn notice_delete(_: *mut PyObject, key: *mut PyObject) -> *mut PyObject {
+unsafe extern "C" fn notice_delete(
+    _: *mut PyObject,
+    given: *const *mut PyObject,
+    positional: ffi::Py_ssize_t,
+    names: *mut PyObject,
+) -> *mut PyObject {
     entered(|| {
-        // SAFETY: called by Python; the object is alive during the call.
-        let key = unsafe { key_of(key)? };
-        drop(current().change(key, Change::Delete).map_err(is_full)?);
+        // SAFETY: called by Python; the arguments are alive during the call.
+        unsafe {
+            let [key] = class::arguments("notice_delete", ["key"], 1, given, positional, names)?;
+            drop(current().change(key_of(key)?, Change::Delete).map_err(is_full)?);
+        }
         Ok(Object::none())
     })
 }

@@ -21,10 +21,10 @@ def _refuse(what: str) -> NoReturn:
 
 def start(
     worker_count: int | None = None,
+    module: tuple[str, str] | None = None,
     *,
     backend: str | None = None,
     notice_limit: int | None = None,
-    module: tuple[str, str] | None = None,
 ) -> None:
     """Raises a RuntimeError here."""
     raise RuntimeError(

@@ -145,21 +145,21 @@ def _checked_notice_limit(limit: int | None) -> int | None:
 
 def start(
     worker_count: int | None = None,
+    module: tuple[str, str] | None = None,
     *,
     backend: str | None = None,
     notice_limit: int | None = None,
-    module: tuple[str, str] | None = None,
 ) -> None:
     """Start the workers. Does nothing if they are running.
 
     The first behaviour does this too, so there is no need to call it except to choose something.
 
     :param worker_count: How many behaviours run at the same time; :data:`WORKER_COUNT` by default.
+    :param module: Accepted for programs written for bocpy; not needed.
     :param backend: ``"direct"`` or ``"subinterpreters"``, or ``None`` to let boc (or the environment
         variable ``BOC_BACKEND``) choose: ``"direct"`` where the GIL is off, else ``"subinterpreters"`` from
         Python 3.12 on. See :func:`backend`.
     :param notice_limit: How many keys the noticeboard can have; 1,024 by default.
-    :param module: Accepted for programs written for bocpy; not needed.
     :raises TypeError: If an argument has the wrong type.
     :raises ValueError: If ``worker_count`` is not from 1 to 65535, or ``notice_limit`` below 1, or there is no
         such backend.

@@ -220,10 +220,15 @@ unsafe extern "C" fn set_exception(
 ) -> c_int {
     // SAFETY: as above.
     entered_for_status(|| unsafe {
-        if value.is_null() || ffi::PyBool_Check(value) == 0 {
-            return Err(error::type_error("exception must be True or False"));
+        if value.is_null() {
+            return Err(error::attribute_error(
+                "the exception flag of a cown cannot be deleted: set it to False",
+            ));
         }
-        this(object).set_exception(value == ffi::Py_True())
+        match ffi::PyObject_IsTrue(value) {
+            -1 => Err(error::Raised::already()),
+            truth => this(object).set_exception(truth != 0),
+        }
     })
 }
 
