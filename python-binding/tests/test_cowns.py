@@ -377,3 +377,21 @@ def test_unwrap_of_a_plain_cown() -> None:
     assert cown.unwrap() is None
     with pytest.raises(RuntimeError, match=r"not the result of a behaviour.*@when\(cown\)"):
         cown.result()
+
+
+def test_unwrap_asks_for_this_cown_alone(gate: Gate) -> None:
+    boc.start(2)
+    cown = Cown(0)
+    busy = when()(lambda: gate.wait(60))
+    for n in range(100):
+        result = when(cown)(lambda cown, n=n: n)
+        assert result.result() == n
+        assert cown.unwrap() in (0, None)
+        assert result.unwrap() == n
+    waiting = when(busy, cown)(lambda busy, cown: 1)
+    for used in cown, busy, waiting:
+        with pytest.raises(RuntimeError, match="that use the cown"):
+            used.unwrap()
+    gate.set()
+    assert waiting.result() == 1
+    assert cown.unwrap() is None and waiting.unwrap() == 1

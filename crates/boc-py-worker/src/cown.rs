@@ -393,33 +393,41 @@ impl Cown {
     }
 
     fn unwrap(&self) -> Result<Object> {
-        if pool::is_busy() {
-            return Err(error::runtime_error(
-                "unwrap() while behaviours are running or waiting: call quiesce() or wait() \
-                 before, or use result() to wait for this behaviour alone",
-            ));
+        let in_use = || {
+            error::runtime_error(
+                "unwrap() while behaviours are running or waiting that use the cown: call quiesce() or wait() \
+                 before, or use result() to wait for one behaviour alone",
+            )
+        };
+        if pool::inside_behaviour() {
+            return Err(in_use());
         }
-        self.while_held(|held| {
-            let outcome = self.outcome();
-            // SAFETY: the cown is held meanwhile.
-            unsafe {
-                let raised = self.look_at_exception(held);
-                let opened = outcome.and_then(|outcome| outcome.opened(&(*held).value));
-                let value = opened.map_or_else(|| Value::read(&raw mut (*held).value), Ok)?;
-                if raised && ffi::PyExceptionInstance_Check(value.as_ptr()) == 0 {
-                    return Err(error::type_error(format!(
-                        "unwrap() would raise the value, since `exception` is set, but it is an object of \
-                         type {}, which is no exception",
-                        class_name(value.as_ptr())
-                    )));
-                }
-                (*held).exception = false;
-                // These can run code when they end, so that comes last.
-                let old = mem::take(&mut (*held).value);
-                drop((old, outcome.map(Outcome::empty)));
-                if raised { Err(Raised::restore(value)) } else { Ok(value) }
+        self.check_scheduled()?;
+        let held = self.held()?;
+        let claim = (!self.is_mine()).then(|| self.take_place());
+        // Who has no turn at once gives it up.
+        if claim.as_ref().is_some_and(|claim| !claim.wait(Some(Instant::now()))) {
+            return Err(in_use());
+        }
+        let outcome = self.outcome();
+        // SAFETY: the cown is held meanwhile.
+        unsafe {
+            let raised = self.look_at_exception(held);
+            let opened = outcome.and_then(|outcome| outcome.opened(&(*held).value));
+            let value = opened.map_or_else(|| Value::read(&raw mut (*held).value), Ok)?;
+            if raised && ffi::PyExceptionInstance_Check(value.as_ptr()) == 0 {
+                return Err(error::type_error(format!(
+                    "unwrap() would raise the value, since `exception` is set, but it is an object of \
+                     type {}, which is no exception",
+                    class_name(value.as_ptr())
+                )));
             }
-        })?
+            (*held).exception = false;
+            // These can run code when they end, so that comes last.
+            let old = mem::take(&mut (*held).value);
+            drop((old, outcome.map(Outcome::empty)));
+            if raised { Err(Raised::restore(value)) } else { Ok(value) }
+        }
     }
 
     /// The result of a behaviour, and the signal of its end.

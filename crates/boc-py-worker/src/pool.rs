@@ -85,11 +85,6 @@ pub(crate) fn goes_by_value() -> bool {
     !interpreter::here().is_main() || BY_VALUE.load(Relaxed)
 }
 
-/// Whether behaviours of the pool in use are running or waiting.
-pub(crate) fn is_busy() -> bool {
-    current().as_ref().is_some_and(|pool| pool.runtime.in_flight() > 0)
-}
-
 /// Whether the calling thread is running the body of a behaviour, or a finaliser behind one: the
 /// worker releases cowns then, and would wait for itself just the same.
 pub fn inside_behaviour() -> bool {
