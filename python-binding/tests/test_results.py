@@ -209,11 +209,11 @@ def test_unwrap_raises_what_the_body_raised() -> None:
         failed.result()
 
 
-def test_unwrap_while_behaviours_run_is_refused(gate: Gate) -> None:
+def test_unwrap_while_a_behaviour_uses_the_cown_is_refused(gate: Gate) -> None:
     boc.start(2)
     result = when()(lambda: 1)
     result.result()
-    when()(lambda: gate.wait(60))
+    when(result)(lambda result: gate.wait(60))
     with pytest.raises(RuntimeError, match=r"call quiesce\(\) or wait\(\) before, or use result"):
         result.unwrap()
     gate.set()

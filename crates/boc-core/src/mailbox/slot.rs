@@ -117,15 +117,20 @@ impl<T> Slot<T> {
     /// Takes the oldest message out, if there is one. One that was sent before this was called is found.
     pub fn take(&self) -> Option<T> {
         let mut backoff = Backoff::new();
-        let link = loop {
-            match self.take_link() {
-                Some(link) => break link,
-                None if self.is_empty() => return None,
-                // The way to it is not there yet: another one has begun to push before it, and has two instructions
-                // to go. It may have been pre-empted for so long that others would find nothing thousands of times.
-                None => backoff.snooze(),
+        loop {
+            match self.try_take() {
+                // The way to a message is not there yet: another one has begun to push before it, and has two
+                // instructions to go. It may have been pre-empted for so long that others would find nothing
+                // thousands of times.
+                None if !self.is_empty() => backoff.snooze(),
+                found => return found,
             }
-        };
+        }
+    }
+
+    /// [`take`](Self::take), but gives up if the way to the message is not there yet.
+    pub(super) fn try_take(&self) -> Option<T> {
+        let link = self.take_link()?;
         // SAFETY: it is that of a message, which is this thread's now.
         let node = unsafe { Box::from_raw(link.cast::<Node<T>>().as_ptr()) };
         Some(node.message)
