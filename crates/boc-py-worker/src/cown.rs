@@ -26,7 +26,7 @@ use std::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -405,9 +405,12 @@ impl Cown {
         self.check_scheduled()?;
         let held = self.held()?;
         let claim = (!self.is_mine()).then(|| self.take_place());
-        // Who has no turn at once gives it up.
-        if claim.as_ref().is_some_and(|claim| !claim.wait(Some(Instant::now()))) {
-            return Err(in_use());
+        if let Some(claim) = &claim {
+            // Who has just told of its end, or given up its place, may be about to leave the queue.
+            const MOMENT: Duration = Duration::from_millis(100);
+            if !patience::wait(Some(Instant::now() + MOMENT), |until| claim.wait(until))? {
+                return Err(in_use());
+            }
         }
         let outcome = self.outcome();
         // SAFETY: the cown is held meanwhile.
