@@ -510,14 +510,19 @@ def test_nothing_to_scan_is_a_failure(tmp_path: Path) -> None:
 def test_ctrl_c_ends_the_scan_at_once(tmp_path: Path, pause: float) -> None:
     # One round takes well below a second, so the pauses hit all ways.
     write_project(tmp_path)
-    command = [sys.executable, str(EXAMPLES / "scan.py"), str(tmp_path), "--rounds", "100000"]
+    scan = [str(EXAMPLES / "scan.py"), str(tmp_path), "--rounds", "100000"]
+    command = [sys.executable, "-X", "faulthandler", *scan]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         time.sleep(pause + 0.5)
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        try:
+            _, errors = process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGABRT)  # so that it says where it is
+            _, errors = process.communicate()
         waited = time.monotonic() - sent
     assert process.returncode == 130, errors
     assert "Interrupted" in errors
