@@ -4,17 +4,17 @@
 //! callback could run. So the worker leaves it here, for a thread of the main interpreter.
 
 use std::{
-    mem, ptr,
+    mem,
     sync::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicBool, AtomicPtr,
-            Ordering::{AcqRel, Acquire, Release},
+            AtomicBool,
+            Ordering::{Acquire, Release},
         },
     },
 };
 
-use crate::{error::Result, kept::Kept, object, patience, threads};
+use crate::{error::Result, kept::Kept, object, patience, per_process::PerProcess, threads};
 
 /// A callback, and the result that it gets.
 pub struct Due {
@@ -38,29 +38,10 @@ struct Content {
     calling: bool,
 }
 
-/// A pointer, so that a child process can put a new desk in the place of one that another thread had locked when the
-/// process forked. One that was published is never freed.
-static DESK: AtomicPtr<Desk> = AtomicPtr::new(ptr::null_mut());
+static DESK: PerProcess<Desk> = PerProcess::new();
 
 /// Whether the thread that serves the desk was started.
 static SERVED: AtomicBool = AtomicBool::new(false);
-
-fn desk() -> &'static Desk {
-    let mut current = DESK.load(Acquire);
-    if current.is_null() {
-        let fresh = Box::into_raw(Box::<Desk>::default());
-        current = match DESK.compare_exchange(ptr::null_mut(), fresh, AcqRel, Acquire) {
-            Ok(_) => fresh,
-            Err(theirs) => {
-                // SAFETY: `fresh` was not published.
-                drop(unsafe { Box::from_raw(fresh) });
-                theirs
-            }
-        };
-    }
-    // SAFETY: a desk that was published is never freed.
-    unsafe { &*current }
-}
 
 impl Desk {
     /// Nothing that runs Python code, or waits for anything, is done while this is locked.
@@ -71,7 +52,7 @@ impl Desk {
 
 /// Has the callback called. On any thread.
 pub(crate) fn post(due: Due) {
-    let desk = desk();
+    let desk = DESK.get();
     desk.content().due.push(due);
     desk.changed.notify_all();
 }
@@ -94,7 +75,7 @@ pub fn set_served(served: bool) {
 /// Waits, detached, until there is something to call. What was taken before was called.
 pub fn take() -> Vec<Due> {
     threads::detached(|| {
-        let desk = desk();
+        let desk = DESK.get();
         let mut content = desk.content();
         content.calling = false;
         desk.changed.notify_all();
@@ -113,19 +94,17 @@ pub fn take() -> Vec<Due> {
 pub fn wait_called(timeout: Option<f64>) -> Result<bool> {
     let called = |content: &Content| content.due.is_empty() && !content.calling;
     patience::wait(patience::deadline(timeout), |until| {
-        let desk = desk();
+        let desk = DESK.get();
         threads::wait_until(desk.content(), &desk.changed, until, called)
     })
 }
 
 /// To be called after a fork, in the child, where what the parent had to do is not its business.
 pub fn forget_after_fork() {
-    let old = DESK.swap(ptr::null_mut(), AcqRel);
+    let old = DESK.forget();
     set_served(false);
-    if !old.is_null()
-        // SAFETY: a desk that was published is never freed.
-        && let Ok(mut content) = unsafe { &*old }.content.try_lock()
-    {
+    // Another thread may have locked it when the process forked.
+    if let Some(Ok(mut content)) = old.map(|desk| desk.content.try_lock()) {
         let due = mem::take(&mut content.due);
         drop(content);
         drop(due);

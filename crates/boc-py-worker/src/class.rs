@@ -2,6 +2,7 @@
 
 use pyo3_ffi::{self as ffi, PyGetSetDef, PyMethodDef, PyObject, PyTypeObject};
 use std::{
+    array,
     cell::UnsafeCell,
     ffi::{CStr, c_int, c_uint, c_ulong, c_void},
     mem::{ManuallyDrop, offset_of},
@@ -251,6 +252,29 @@ pub unsafe fn arguments<const COUNT: usize>(
     names: *mut PyObject,
 ) -> Result<[*mut PyObject; COUNT]> {
     let positional = positional as usize;
+    if names.is_null() && (required..=COUNT).contains(&positional) {
+        // SAFETY: passed on to the caller: there are so many arguments.
+        let argument = |index| unsafe { *given.add(index) };
+        let place = |index| if index < positional { argument(index) } else { ptr::null_mut() };
+        return Ok(array::from_fn(place));
+    }
+    // SAFETY: passed on to the caller.
+    unsafe { sorted_by_name(function, parameters, required, given, positional, names) }
+}
+
+/// [`arguments`], where some are given by name, or not as many as there have to be.
+///
+/// # Safety
+///
+/// As there.
+unsafe fn sorted_by_name<const COUNT: usize>(
+    function: &str,
+    parameters: [&str; COUNT],
+    required: usize,
+    given: *const *mut PyObject,
+    positional: usize,
+    names: *mut PyObject,
+) -> Result<[*mut PyObject; COUNT]> {
     let mut sorted = [ptr::null_mut(); COUNT];
     if positional > COUNT {
         return Err(error::type_error(format!(

@@ -12,6 +12,7 @@
 //! - [`threads`], [`patience`]: attaching, detaching, and waiting so that Ctrl-C is answered;
 //! - [`ending`]: calls of Python code during which the interpreter may end;
 //! - [`orphan`]: forks on a worker;
+//! - [`per_process`]: what there is once, and anew in a child process;
 //! - [`class`], [`module`]: what all classes have in common, and what the module has.
 //!
 //! Values:
@@ -73,6 +74,7 @@ mod departure;
 mod errand;
 pub mod failure;
 mod message;
+mod per_process;
 mod request;
 pub mod resident;
 mod signature;

@@ -158,8 +158,8 @@ fn call(module: &str, function: &CStr, argument: Result<Object>) -> Result<()> {
     let called = argument.and_then(|argument| object::call(module, function, [&argument]));
     match called {
         Ok(_) => Ok(()),
-        // SAFETY: an exception is set; this is a class of exceptions.
-        Err(raised) if unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) } != 0 => {
+        // SAFETY: this is a class of exceptions.
+        Err(raised) if unsafe { raised.is(ffi::PyExc_Exception) } => {
             raised.write_unraisable();
             Ok(())
         }

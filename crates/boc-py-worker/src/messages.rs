@@ -14,25 +14,19 @@ use std::{
     ops::Deref,
     ptr,
     rc::Rc,
-    slice,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicPtr,
-            Ordering::{AcqRel, Acquire, Release},
-        },
-    },
+    sync::Arc,
     time::Instant,
 };
 
 use crate::{
     class::{self, NO_METHOD, Table, entered, with_named, with_one},
-    ending,
     error::{self, Raised, Result},
     interpreter, mail,
     message::Message,
-    object::{Object, class_name, vectorcall},
-    patience, pool, threads,
+    object::{self, Object, class_name, vectorcall},
+    patience,
+    per_process::PerProcess,
+    pool, request, threads,
 };
 
 /// What `receive` says in the place of a tag when the time has run out.
@@ -110,35 +104,17 @@ fn timeout_tag() -> Result<Object> {
     unsafe { Object::from_owned(ffi::PyUnicode_InternFromString(TIMEOUT.as_ptr())) }
 }
 
-static MAILBOX: AtomicPtr<Mailbox<Message>> = AtomicPtr::new(ptr::null_mut());
-
-fn mailbox() -> &'static Mailbox<Message> {
-    // Acquire: pairs with the exchange below, for what is in it.
-    let mut current = MAILBOX.load(Acquire);
-    if current.is_null() {
-        let fresh = Box::into_raw(Box::<Mailbox<Message>>::default());
-        current = match MAILBOX.compare_exchange(ptr::null_mut(), fresh, AcqRel, Acquire) {
-            Ok(_) => fresh,
-            Err(theirs) => {
-                // SAFETY: `fresh` was not published.
-                drop(unsafe { Box::from_raw(fresh) });
-                theirs
-            }
-        };
-    }
-    // SAFETY: a mailbox that was published is never freed.
-    unsafe { &*current }
-}
+static MAILBOX: PerProcess<Mailbox<Message>> = PerProcess::new();
 
 /// To be called in a child process, which begins without messages. Those of the parent stay where they are, as
 /// a queue may have been in use.
 pub fn forget_after_fork() {
-    MAILBOX.store(ptr::null_mut(), Release);
+    MAILBOX.forget();
 }
 
 /// Drops all messages, at the end of the program. On a thread that is attached to the main interpreter.
 pub fn clear() {
-    mailbox().drain();
+    MAILBOX.get().drain();
 }
 
 /// A slot, as a thread keeps it: a count of references that all threads share would be the way of each message
@@ -180,7 +156,7 @@ thread_local! {
 }
 
 fn slot(tag: &str) -> Shared {
-    let mailbox = mailbox();
+    let mailbox = MAILBOX.get();
     let mut old = None;
     let slot = USED.with_borrow_mut(|used| {
         if let Some(used) = used
@@ -244,11 +220,9 @@ unsafe extern "C" fn send(
     entered(|| {
         // SAFETY: called by Python; the arguments are alive during the call.
         unsafe {
-            let [tag, contents] = if positional == 2 && names.is_null() {
-                [*given, *given.add(1)]
-            } else {
-                class::arguments("send", ["tag", "contents"], 2, given, positional, names)?
-            };
+            let parameters = ["tag", "contents"];
+            let [tag, contents] =
+                class::arguments("send", parameters, 2, given, positional, names)?;
             let name = name_of(tag)?;
             let slot = slot(name);
             // First, so that nothing has moved into a message that cannot be sent.
@@ -273,19 +247,13 @@ fn is_full(tag: &str, limit: usize) -> Raised {
 ///
 /// The thread is attached, and the object alive, also as long as the text is used.
 unsafe fn name_of<'a>(tag: *mut PyObject) -> Result<&'a str> {
-    // SAFETY: passed on to the caller; the text lives as long as the object, and has that many bytes.
+    // SAFETY: passed on to the caller.
     unsafe {
         if ffi::PyUnicode_Check(tag) == 0 {
             let kind = class_name(tag);
             return Err(error::type_error(format!("a tag must be a str, not {kind}")));
         }
-        let mut length = 0;
-        let text = ffi::PyUnicode_AsUTF8AndSize(tag, &raw mut length);
-        if text.is_null() {
-            return Err(Raised::already());
-        }
-        let text = slice::from_raw_parts(text.cast::<u8>(), length as usize);
-        Ok(str::from_utf8_unchecked(text))
+        object::characters(tag)
     }
 }
 
@@ -311,10 +279,9 @@ fn tags_of(function: &str, argument: &Object) -> Result<SmallVec<[Object; 4]>> {
             tags.push(checked(argument.as_ptr())?);
             return Ok(tags);
         }
-        let list = ending::guarded(|| ending::PySequence_List(argument.as_ptr()));
-        let list = match Object::from_owned(list) {
+        let list = match request::list(argument.as_ptr()) {
             Ok(list) => list,
-            Err(raised) if ffi::PyErr_ExceptionMatches(ffi::PyExc_TypeError) != 0 => {
+            Err(raised) if raised.is(ffi::PyExc_TypeError) => {
                 raised.clear();
                 let kind = class_name(argument.as_ptr());
                 return Err(error::type_error(format!(
@@ -465,7 +432,7 @@ unsafe extern "C" fn set_tags(
         }
         let tags: Result<Vec<&str>> = tags.iter().map(Object::as_str).collect();
         let tags = tags?;
-        let mailbox = mailbox();
+        let mailbox = MAILBOX.get();
         mailbox.set_limit(&[], if tags.is_empty() { limit } else { DEFAULT_LIMIT });
         if !tags.is_empty() {
             mailbox.set_limit(&tags, limit);

@@ -10,18 +10,7 @@ mod board;
 mod reading;
 
 use pyo3_ffi::{self as ffi, PyMethodDef, PyObject};
-use std::{
-    cell::Cell,
-    ffi::CStr,
-    ptr, slice,
-    sync::{
-        Arc,
-        atomic::{
-            AtomicPtr,
-            Ordering::{AcqRel, Acquire, Release},
-        },
-    },
-};
+use std::{cell::Cell, ffi::CStr, sync::Arc};
 
 pub use self::board::DEFAULT_LIMIT;
 use self::board::{Board, Change, Full, Turn};
@@ -33,7 +22,9 @@ use crate::{
     message::Message,
     object::{self, Object, class_name},
     parcel::Parcel,
-    patience, pool, threads,
+    patience,
+    per_process::PerProcess,
+    pool, threads,
 };
 
 /// The functions, for the module.
@@ -120,29 +111,15 @@ pub(crate) unsafe fn add_functions(module: *mut PyObject) -> Result<()> {
     }
 }
 
-static BOARD: AtomicPtr<Board> = AtomicPtr::new(ptr::null_mut());
+static BOARD: PerProcess<Board> = PerProcess::new();
 
 fn current() -> &'static Board {
-    // Acquire: pairs with the exchange below, for what is in it.
-    let mut current = BOARD.load(Acquire);
-    if current.is_null() {
-        let fresh = Box::into_raw(Box::new(Board::new()));
-        current = match BOARD.compare_exchange(ptr::null_mut(), fresh, AcqRel, Acquire) {
-            Ok(_) => fresh,
-            Err(theirs) => {
-                // SAFETY: `fresh` was not published.
-                drop(unsafe { Box::from_raw(fresh) });
-                theirs
-            }
-        };
-    }
-    // SAFETY: a board that was published is never freed.
-    unsafe { &*current }
+    BOARD.get()
 }
 
 /// To be called in a child process, which begins with nothing on the board.
 pub fn forget_after_fork() {
-    BOARD.store(ptr::null_mut(), Release);
+    BOARD.forget();
 }
 
 /// Takes everything off the board. On a thread that is attached to the main interpreter.
@@ -169,19 +146,13 @@ pub fn everything() -> Result<Object> {
 unsafe fn key_of<'a>(key: *mut PyObject) -> Result<&'a str> {
     /// As in bocpy.
     const LONGEST: usize = 63;
-    // SAFETY: passed on to the caller; the text lives as long as the object, and has that many bytes.
+    // SAFETY: passed on to the caller.
     let key = unsafe {
         if ffi::PyUnicode_Check(key) == 0 {
             let kind = class_name(key);
             return Err(error::type_error(format!("a noticeboard key must be a str, not {kind}")));
         }
-        let mut length = 0;
-        let text = ffi::PyUnicode_AsUTF8AndSize(key, &raw mut length);
-        if text.is_null() {
-            return Err(Raised::already());
-        }
-        let text = slice::from_raw_parts(text.cast::<u8>(), length as usize);
-        str::from_utf8_unchecked(text)
+        object::characters(key)?
     };
     if key.contains('\0') {
         return Err(error::value_error("a noticeboard key must not contain NUL characters"));
@@ -392,11 +363,9 @@ unsafe extern "C" fn notice_read(
     entered(|| {
         // SAFETY: called by Python; the arguments are alive during the call.
         unsafe {
-            let [key, default] = if positional == 1 && names.is_null() {
-                [*given, ptr::null_mut()]
-            } else {
-                class::arguments("notice_read", ["key", "default"], 1, given, positional, names)?
-            };
+            let parameters = ["key", "default"];
+            let [key, default] =
+                class::arguments("notice_read", parameters, 1, given, positional, names)?;
             match reading::get(key_of(key)?)? {
                 Some(value) => Ok(value),
                 None if default.is_null() => Ok(Object::none()),

@@ -139,16 +139,8 @@ impl Object {
 
     /// The characters of a `str`. Raises if it is none, or has no form in UTF-8.
     pub fn as_str(&self) -> Result<&str> {
-        let mut length = 0;
-        // SAFETY: the text lives as long as the object.
-        unsafe {
-            let text = ffi::PyUnicode_AsUTF8AndSize(self.as_ptr(), &raw mut length);
-            if text.is_null() {
-                return Err(Raised::already());
-            }
-            let text = std::slice::from_raw_parts(text.cast::<u8>(), length as usize);
-            Ok(std::str::from_utf8_unchecked(text))
-        }
+        // SAFETY: the object is alive as long as it is borrowed.
+        unsafe { characters(self.as_ptr()) }
     }
 }
 
@@ -183,6 +175,24 @@ pub unsafe fn vectorcall(
         Object::from_owned(ending::guarded(|| {
             PyObject_Vectorcall(callable, arguments, count, ptr::null_mut())
         }))
+    }
+}
+
+/// See [`Object::as_str`].
+///
+/// # Safety
+///
+/// The thread is attached, and the object alive, also as long as the text is used.
+pub(crate) unsafe fn characters<'a>(text: *mut PyObject) -> Result<&'a str> {
+    let mut length = 0;
+    // SAFETY: passed on to the caller; the characters live as long as the object, and are so many bytes in UTF-8.
+    unsafe {
+        let characters = ffi::PyUnicode_AsUTF8AndSize(text, &raw mut length);
+        if characters.is_null() {
+            return Err(Raised::already());
+        }
+        let bytes = std::slice::from_raw_parts(characters.cast::<u8>(), length as usize);
+        Ok(std::str::from_utf8_unchecked(bytes))
     }
 }
 

@@ -145,4 +145,3 @@ def future(result: Cown[_T]) -> Future[_T]:
     made = ResultFuture(result)
     result.add_done_callback(made._end)
     return made
-

@@ -78,17 +78,14 @@ class scope:
         /,
     ) -> None:
         opened, ended = self._close(exc_value)
-        if os.getpid() != self._process:
-            return  # a child, in which nothing of it goes on
+        if ended is None:
+            return
         try:
-            ended.result(self._timeout)
-        except TimeoutError:
-            opened.cancel()
-            raise self._timed_out() from exc_value
+            in_time = _wait_for(ended, self._timeout)
         except BaseException:
             opened.cancel()
             raise
-        _raise_failures(opened, exc_value)
+        self._finish(opened, in_time, exc_value)
 
     async def __aenter__(self) -> scope:
         return self.__enter__()
@@ -101,34 +98,44 @@ class scope:
         /,
     ) -> None:
         opened, ended = self._close(exc_value)
-        if os.getpid() != self._process:
-            return  # as above
+        if ended is None:
+            return
         try:
             in_time = await wait_for(ended, self._timeout)
         except BaseException:
             opened.cancel()
             raise
-        if not in_time:
-            opened.cancel()
-            raise self._timed_out() from exc_value
-        _raise_failures(opened, exc_value)
+        self._finish(opened, in_time, exc_value)
 
-    def _close(self, exception: BaseException | None) -> tuple[Scope, Cown[None]]:
+    def _close(self, exception: BaseException | None) -> tuple[Scope, Cown[None] | None]:
+        """The scope, and its end; none in a child, in which nothing of it goes on."""
         assert self._open is not None, "the block was entered"
         opened, ended, token = self._open
         self._open = None
         SCOPE.reset(token)
-        if os.getpid() == self._process:
-            if exception is not None:
-                opened.cancel()
-            opened.close()
+        if os.getpid() != self._process:
+            return opened, None
+        if exception is not None:
+            opened.cancel()
+        opened.close()
         return opened, ended
 
-    def _timed_out(self) -> TimeoutError:
-        return TimeoutError(
-            f"behaviours of a scope were still running or waiting after {self._timeout} s; what had not started "
-            "was cancelled"
-        )
+    def _finish(self, opened: Scope, in_time: bool, exception: BaseException | None) -> None:
+        if not in_time:
+            opened.cancel()
+            raise TimeoutError(
+                f"behaviours of a scope were still running or waiting after {self._timeout} s; what had not started "
+                "was cancelled"
+            ) from exception
+        _raise_failures(opened, exception)
+
+
+def _wait_for(ended: Cown[None], timeout: float | None) -> bool:
+    try:
+        ended.result(timeout)
+    except TimeoutError:
+        return False
+    return True
 
 
 def _raise_failures(opened: Scope, exception: BaseException | None) -> None:

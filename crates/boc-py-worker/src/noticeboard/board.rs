@@ -101,8 +101,8 @@ pub(super) struct Full {
 #[expect(dead_code, reason = "it is there to be dropped")]
 pub(super) struct Removed(Option<Arc<Snapshot>>, Option<Change>);
 
-impl Board {
-    pub(super) fn new() -> Self {
+impl Default for Board {
+    fn default() -> Self {
         let changing = Changing { limit: DEFAULT_LIMIT, turns: HashMap::new() };
         Self {
             published: ArcSwap::default(),
@@ -110,7 +110,9 @@ impl Board {
             turn_ended: Condvar::new(),
         }
     }
+}
 
+impl Board {
     /// Nothing that runs Python code, or waits, is done while this is locked.
     fn changing(&self) -> MutexGuard<'_, Changing> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)

@@ -62,11 +62,11 @@ pub(super) fn open(bytes: &[u8], things: &[Object]) -> Result<Object> {
 
 /// Makes of what pickle raises a `TypeError` that says which part of the value cannot cross.
 fn explain(name: &str, value: &Object, raised: Raised) -> Raised {
-    // SAFETY: an exception is set; these are classes of exceptions.
+    // SAFETY: these are classes of exceptions.
     let passes = unsafe {
-        ffi::PyErr_ExceptionMatches(ffi::PyExc_Exception) == 0
-            || ffi::PyErr_ExceptionMatches(ffi::PyExc_MemoryError) != 0
-            || ffi::PyErr_ExceptionMatches(ffi::PyExc_RecursionError) != 0
+        !raised.is(ffi::PyExc_Exception)
+            || raised.is(ffi::PyExc_MemoryError)
+            || raised.is(ffi::PyExc_RecursionError)
     };
     if passes {
         return raised;
