@@ -59,15 +59,18 @@ def no_std(_: Machine) -> Iterator[Command]:
 
 def rust(_: Machine) -> Iterator[Command]:
     # Examples in the documentation are among them, and 300,000 schedules in `tests/schedules`.
-    yield cargo("test", "--package", "boc-core", "--package", "boc-bench", "--release")
+    packages = ("--package", "boc-core", "--package", "boc-bench")
+    yield cargo("test", *packages, "--profile", "checked")
     # Once more, since a stable `rustdoc` does not look why a wrong program in the documentation does
     # not compile.
-    yield cargo("test", "--package", "boc-core", "--release", "--doc", RUSTC_BOOTSTRAP="1")
+    yield cargo(
+        *("test", "--package", "boc-core", "--profile", "checked", "--doc"), RUSTC_BOOTSTRAP="1"
+    )
 
 
 def loom(_: Machine) -> Iterator[Command]:
     yield cargo(
-        *("test", "--package", "boc-core", "--release", "--lib", "--test", "loom"),
+        *("test", "--package", "boc-core", "--profile", "checked", "--lib", "--test", "loom"),
         RUSTFLAGS="--cfg loom",
         CARGO_TARGET_DIR=str(TARGET / "loom"),
     )
