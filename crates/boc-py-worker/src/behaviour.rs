@@ -1,6 +1,6 @@
 //! Behaviours that run in the main interpreter, with its objects.
 
-use boc_core::raw::Held;
+use boc_core::raw::{Held, Mode};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,6 +12,7 @@ use crate::{
     noticeboard,
     object::{self, Object},
     orphan,
+    reading::Reading,
     threads::{self, NOBODY, this_thread},
 };
 
@@ -28,23 +29,28 @@ pub(crate) struct Body {
 
 impl Body {
     /// Calls the function. The caller holds the cowns, and the result.
-    pub(crate) fn run(self, _: Held<'_>, result: &mut Contents) {
+    pub(crate) fn run(self, held: Held<'_>, result: &mut Contents) {
         orphan::end_if_outermost();
         threads::attached(|| {
             noticeboard::forget_seen();
             let thread = this_thread();
-            self.cowns().for_each(|cown| cown.holder().store(thread, Relaxed));
+            let reading = Reading::begin(held);
+            self.written(held).for_each(|cown| cown.holder().store(thread, Relaxed));
             let returned = orphan::end_after_body(self.call());
-            self.cowns().for_each(|cown| cown.holder().store(NOBODY, Relaxed));
+            self.written(held).for_each(|cown| cown.holder().store(NOBODY, Relaxed));
+            drop(reading);
             result.finish(returned);
             drop(self);
             noticeboard::forget_seen();
         });
     }
 
-    fn cowns(&self) -> impl Iterator<Item = &Cown> {
+    /// The cowns that it does not only read.
+    fn written(&self, held: Held<'_>) -> impl Iterator<Item = &Cown> {
+        let written = self.cowns.iter().zip(held.iter());
+        let written = written.filter(|(_, access)| access.mode == Mode::Write);
         // SAFETY: they are objects of the class, which `self` keeps alive.
-        self.cowns.iter().map(|cown| unsafe { crate::class::value(cown.as_ptr()) })
+        written.map(|(cown, _)| unsafe { crate::class::value(cown.as_ptr()) })
     }
 
     fn call(&self) -> Result<Object> {

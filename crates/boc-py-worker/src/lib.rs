@@ -26,6 +26,7 @@
 //! - [`cown`], [`contents`]: the class `Cown`, and what a cown holds;
 //! - [`when`], [`request`], [`signature`]: from the arguments of `when` to a behaviour;
 //! - [`behaviour`], [`errand`]: those that run in the main interpreter, and those that run in any;
+//! - [`reading`]: cowns that a behaviour only reads;
 //! - [`pool`]: which executor they go to;
 //! - [`worker`]: workers with interpreters of their own;
 //! - [`watched`]: what those take over from the program, and whether it has changed;
@@ -75,6 +76,7 @@ mod errand;
 pub mod failure;
 mod message;
 mod per_process;
+mod reading;
 mod request;
 pub mod resident;
 mod signature;

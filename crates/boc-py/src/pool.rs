@@ -4,7 +4,7 @@ use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
     atomic, callbacks, contents, messages, noticeboard, orphan,
     parcel::Parcel,
-    patience, pool, scope, unseen, watched,
+    patience, pool, scope, unseen, value, watched,
     worker::{self, Crew},
 };
 use pyo3::{
@@ -313,6 +313,7 @@ pub(crate) fn forget_after_fork() {
     unseen::forget_after_fork();
     messages::forget_after_fork();
     noticeboard::forget_after_fork();
+    value::forget_after_fork();
 }
 
 /// All that is on the noticeboard, as a dict.

@@ -145,6 +145,15 @@ class Definition:
     @property
     def things(self) -> list[Any]: ...
 
+@final
+class ToRead: ...
+
+# For a checker it is the cown itself, which is what the behaviour gets.
+@overload
+def read(cown: Cown[_T], /) -> Cown[_T]: ...
+@overload
+def read(cown: Sequence[Cown[_T]], /) -> list[Cown[_T]]: ...
+
 # What a behaviour gets for each argument: a cown as itself, a list of cowns as a list. Other sequences arrive as
 # lists, too, for which, as for more than eight arguments, nothing is known of the parameters.
 _P1 = TypeVar("_P1", bound=Cown[Any] | list[Cown[Any]])
