@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::{
     contents::Contents,
     cown::Cown,
+    debug,
     error::Result,
     kept::Kept,
     noticeboard,
@@ -35,9 +36,12 @@ impl Body {
             noticeboard::forget_seen();
             let thread = this_thread();
             let reading = Reading::begin(held);
-            self.written(held).for_each(|cown| cown.holder().store(thread, Relaxed));
-            let returned = orphan::end_after_body(self.call());
-            self.written(held).for_each(|cown| cown.holder().store(NOBODY, Relaxed));
+            self.written(held).for_each(|(_, cown)| cown.holder().store(thread, Relaxed));
+            let mut returned = orphan::end_after_body(self.call());
+            if debug::is_on() {
+                returned = returned.and_then(|returned| debug::look(&self, held, returned));
+            }
+            self.written(held).for_each(|(_, cown)| cown.holder().store(NOBODY, Relaxed));
             drop(reading);
             result.finish(returned);
             drop(self);
@@ -46,11 +50,11 @@ impl Body {
     }
 
     /// The cowns that it does not only read.
-    fn written(&self, held: Held<'_>) -> impl Iterator<Item = &Cown> {
+    pub(crate) fn written(&self, held: Held<'_>) -> impl Iterator<Item = (&Kept, &Cown)> {
         let written = self.cowns.iter().zip(held.iter());
         let written = written.filter(|(_, access)| access.mode == Mode::Write);
         // SAFETY: they are objects of the class, which `self` keeps alive.
-        written.map(|(cown, _)| unsafe { crate::class::value(cown.as_ptr()) })
+        written.map(|(object, _)| (object, unsafe { crate::class::value(object.as_ptr()) }))
     }
 
     fn call(&self) -> Result<Object> {

@@ -519,6 +519,13 @@ impl Cown {
         }
     }
 
+    /// How many references the cown itself has to its value, which this thread holds.
+    pub(crate) fn own_references(&self) -> usize {
+        let returned =
+            matches!(self.outcome(), Some(Outcome::Returned(returned)) if returned.has_object());
+        1 + usize::from(returned)
+    }
+
     fn repr(&self) -> String {
         let kind = match &self.body {
             Kind::Plain(_) => "",

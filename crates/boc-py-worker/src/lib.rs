@@ -32,6 +32,7 @@
 //! - [`watched`]: what those take over from the program, and whether it has changed;
 //! - [`atomic`]: blocks whose behaviours are scheduled as one step;
 //! - [`scope`]: behaviours that are waited for together;
+//! - [`debug`]: whether they are asked who else can reach what they hold;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`callbacks`]: what is to be called when behaviours have ended.
 //!
@@ -71,6 +72,7 @@ pub mod when;
 pub mod worker;
 
 mod behaviour;
+pub mod debug;
 mod departure;
 mod errand;
 pub mod failure;

@@ -2,7 +2,7 @@
 
 use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
-    atomic, callbacks, contents, messages, noticeboard, orphan,
+    atomic, callbacks, contents, debug, messages, noticeboard, orphan,
     parcel::Parcel,
     patience, pool, scope, unseen, value, watched,
     worker::{self, Crew},
@@ -202,6 +202,12 @@ pub(crate) fn check_timeout(timeout: Option<Timeout>) {
 #[pyfunction]
 pub(crate) fn cancelled() -> usize {
     contents::cancelled()
+}
+
+/// Says whether behaviours are asked at their end who else can reach what they hold.
+#[pyfunction]
+pub(crate) fn set_debug(on: bool) {
+    debug::set(on);
 }
 
 /// Says whether threads that schedule are told that the interpreter exits.

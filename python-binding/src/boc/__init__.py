@@ -23,6 +23,7 @@ share a cown run in the order in which they were scheduled.
 
 from typing import TYPE_CHECKING
 
+from boc._alias_warning import AliasWarning
 from boc._boc import (
     IN_WORKER,
     TIMEOUT,
@@ -81,6 +82,7 @@ __all__ = [
     "REMOVED",
     "TIMEOUT",
     "WORKER_COUNT",
+    "AliasWarning",
     "Buffer",
     "Cown",
     "WaitResult",
