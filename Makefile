@@ -1,7 +1,7 @@
 # Every chore, one line each. The scripts do all the set-up they need: the first
 # run may build an interpreter, which takes some minutes.
 
-.PHONY: help pythons build demo test test-rust test-python test-capi bench lint fmt headers install uninstall clean
+.PHONY: help pythons build demo test test-rust test-python test-capi bench lint fmt docs headers install uninstall clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -36,6 +36,9 @@ lint: ## formatting, clippy and types
 fmt: ## format the Rust code
 	@cargo fmt --all
 	@cargo fmt --manifest-path tests/no-std/Cargo.toml
+
+docs: ## make a site of the documentation, in target/docs
+	@scripts/test docs
 
 headers: ## write what is generated of the C ABI: include/boc, symbols.txt
 	@BOC_UPDATE=1 cargo test --quiet --package boc-capi --test header --test symbols

@@ -14,7 +14,7 @@ import boc
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [
     REPOSITORY / "README.md",
-    *(REPOSITORY / "docs" / name for name in ("python.md", "python-backends.md", "migrating-from-bocpy.md")),
+    *(REPOSITORY / "docs" / name for name in ("index.md", "python.md", "python-backends.md", "migrating-from-bocpy.md")),
 ]
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -62,7 +62,15 @@ def test_everything_public_is_documented() -> None:
         thing = getattr(boc, name)
         if callable(thing):
             assert inspect.getdoc(thing), name
-            assert any(f"{name}(" in page.read_text() for page in PAGES), name
+            told = f"`{name}`" if isinstance(thing, type) and issubclass(thing, Warning) else f"{name}("
+            assert any(told in page.read_text() for page in PAGES), name
+
+
+@pytest.mark.once
+def test_the_reference_has_all_names() -> None:
+    page = (REPOSITORY / "docs" / "api.md").read_text()
+    named = re.findall(r"^\.\. auto(?:class|function|data|exception):: (\w+)$", page, re.MULTILINE)
+    assert sorted(named) == sorted(set(boc.__all__) - {"__version__"})
 
 
 @pytest.mark.once

@@ -324,6 +324,13 @@ def test_a_with_statement_over_a_value_that_is_not_shown_releases_the_cown(probe
     assert in_behaviour(cown, lambda cown: "it was free") == "it was free"
 
 
+def test_a_cown_of_c_cannot_be_shared_by_readers(probe) -> None:
+    cown = probe.object(probe.number(1), "full")
+    for wanted in (cown, [Cown(1), cown]):
+        with pytest.raises(TypeError, match="belongs to the extension that made it"):
+            boc.read(wanted)
+
+
 def test_the_text_says_that_it_is_an_extensions(probe) -> None:
     assert repr(probe.object(probe.number(1))).startswith("<boc.Cown of an extension at 0x")
 

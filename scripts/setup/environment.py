@@ -19,6 +19,7 @@ REQUIREMENTS = {
         PACKAGE / "requirements-dev.txt",
         PACKAGE / "requirements-types.txt",
         PACKAGE / "requirements-capi.txt",
+        PACKAGE / "requirements-docs.txt",
     ],
     "oldest": [PACKAGE / "requirements-dev.txt"],
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 from setup.environment import Environment
 from setup.interpreter import OLDEST_GIL
 from setup.package import pyo3_settings
-from setup.places import NO_STD, PACKAGE, TARGET
+from setup.places import NO_STD, PACKAGE, REPOSITORY, TARGET
 
 from .capi import capi
 from .installed import capi_examples
@@ -133,6 +133,15 @@ def types(machine: Machine) -> Iterator[Command]:
     yield Command((python, PACKAGE / "tests" / "typing" / "check.py"))
 
 
+def docs(machine: Machine) -> Iterator[Command]:
+    """The pages as a site; their examples run with the tests of the package."""
+    python = machine.pythons["subinterpreters"].python
+    site = TARGET / "docs"
+    options = ("--fail-on-warning", "--keep-going", "--quiet", "--builder", "html")
+    yield Command((python, "-m", "sphinx", *options, REPOSITORY / "docs", site))
+    print(f"see {site / 'index.html'}", flush=True)
+
+
 def examples(machine: Machine) -> Iterator[Command]:
     folder = PACKAGE / "examples"
     for environment in machine.pythons.values():
@@ -156,6 +165,7 @@ STAGES = (
     Stage("python-gil", "the package on a GIL build", python_gil, limit_minutes=30),
     Stage("python-oldest", "the same on the oldest GIL build", python_oldest, limit_minutes=30),
     Stage("types", "annotations and stubs hold", types),
+    Stage("docs", "a site is made of the documentation, without a warning", docs),
     Stage("capi-examples", "libboc installs, and the examples in C and C++ run", capi_examples),
     Stage("examples", "the examples run", examples),
 )

@@ -1,17 +1,19 @@
 //! Behaviours that run in the main interpreter, with its objects.
 
-use boc_core::raw::Held;
+use boc_core::raw::{Held, Mode};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::{
     contents::Contents,
     cown::Cown,
+    debug,
     error::Result,
     kept::Kept,
     noticeboard,
     object::{self, Object},
     orphan,
+    reading::Reading,
     threads::{self, NOBODY, this_thread},
 };
 
@@ -28,23 +30,31 @@ pub(crate) struct Body {
 
 impl Body {
     /// Calls the function. The caller holds the cowns, and the result.
-    pub(crate) fn run(self, _: Held<'_>, result: &mut Contents) {
+    pub(crate) fn run(self, held: Held<'_>, result: &mut Contents) {
         orphan::end_if_outermost();
         threads::attached(|| {
             noticeboard::forget_seen();
             let thread = this_thread();
-            self.cowns().for_each(|cown| cown.holder().store(thread, Relaxed));
-            let returned = orphan::end_after_body(self.call());
-            self.cowns().for_each(|cown| cown.holder().store(NOBODY, Relaxed));
+            let reading = Reading::begin(held);
+            self.written(held).for_each(|(_, cown)| cown.holder().store(thread, Relaxed));
+            let mut returned = orphan::end_after_body(self.call());
+            if debug::is_on() {
+                returned = returned.and_then(|returned| debug::look(&self, held, returned));
+            }
+            self.written(held).for_each(|(_, cown)| cown.holder().store(NOBODY, Relaxed));
+            drop(reading);
             result.finish(returned);
             drop(self);
             noticeboard::forget_seen();
         });
     }
 
-    fn cowns(&self) -> impl Iterator<Item = &Cown> {
+    /// The cowns that it does not only read.
+    pub(crate) fn written(&self, held: Held<'_>) -> impl Iterator<Item = (&Kept, &Cown)> {
+        let written = self.cowns.iter().zip(held.iter());
+        let written = written.filter(|(_, access)| access.mode == Mode::Write);
         // SAFETY: they are objects of the class, which `self` keeps alive.
-        self.cowns.iter().map(|cown| unsafe { crate::class::value(cown.as_ptr()) })
+        written.map(|(object, _)| (object, unsafe { crate::class::value(object.as_ptr()) }))
     }
 
     fn call(&self) -> Result<Object> {

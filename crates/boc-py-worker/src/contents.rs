@@ -105,6 +105,11 @@ impl Returned {
         Some(if is_main { object.map(|object| self.keep(object)) } else { object })
     }
 
+    /// Whether there is an object of the main interpreter.
+    pub(crate) fn has_object(&self) -> bool {
+        matches!(&*self.locked(), Some(Kind::Object(_) | Kind::Parcel(_, Some(_))))
+    }
+
     /// The main interpreter always gives the same object, also if two threads were at it.
     fn keep(&self, object: Object) -> Object {
         match &mut *self.locked() {

@@ -39,7 +39,7 @@ use crate::{
     interpreter::{self, Interpreter},
     kept::Kept,
     object::{Object, class_name},
-    patience, pool,
+    patience, pool, reading,
     threads::{NOBODY, this_thread},
     value::Value,
 };
@@ -192,9 +192,25 @@ impl Cown {
         self.holder().load(Relaxed) == this_thread()
     }
 
+    /// Whether this thread holds the cown, alone or together with others that read it.
+    fn is_acquired(&self) -> bool {
+        self.is_mine() || self.is_read()
+    }
+
+    /// Whether the behaviour of this thread reads the cown, and cannot write to it.
+    fn is_read(&self) -> bool {
+        reading::is_read(self.address())
+    }
+
     fn check_mine(&self) -> Result<()> {
         if self.is_mine() {
             return Ok(());
+        }
+        if self.is_read() {
+            return Err(error::runtime_error(
+                "this behaviour only reads the cown, as others may at the same time: schedule it with the \
+                 cown itself, without read(), to change the value",
+            ));
         }
         Err(error::runtime_error(
             "the value of a cown can be used only by the behaviour that holds it: schedule one with \
@@ -288,6 +304,13 @@ impl Cown {
     }
 
     fn value(&self) -> Result<Object> {
+        if !self.is_mine() && self.is_read() {
+            let place = self.held()?;
+            // SAFETY: the behaviour of this thread holds the cown, together with others that read it.
+            return reading::value(self.address(), || unsafe {
+                Value::read_shared(&raw mut (*place).value)
+            });
+        }
         self.check_mine()?;
         if let Some(native) = self.as_native() {
             // SAFETY: this thread holds the cown.
@@ -316,7 +339,7 @@ impl Cown {
     }
 
     fn exception(&self) -> Result<bool> {
-        if self.is_mine() {
+        if self.is_acquired() {
             // SAFETY: this thread holds the cown.
             return Ok(unsafe { self.look_at_exception(self.held()?) });
         }
@@ -340,7 +363,7 @@ impl Cown {
     }
 
     fn acquire(&self) -> Result<()> {
-        if self.is_mine() {
+        if self.is_acquired() {
             return Err(error::runtime_error(
                 "this thread holds the cown already, by its behaviour or by acquire(): use its value",
             ));
@@ -494,6 +517,13 @@ impl Cown {
             Some(Outcome::Cancelled) => failure::cancelled().and_then(|exception| Err(Raised::restore(exception))),
             None => Ok(Object::none()),
         }
+    }
+
+    /// How many references the cown itself has to its value, which this thread holds.
+    pub(crate) fn own_references(&self) -> usize {
+        let returned =
+            matches!(self.outcome(), Some(Outcome::Returned(returned)) if returned.has_object());
+        1 + usize::from(returned)
     }
 
     fn repr(&self) -> String {

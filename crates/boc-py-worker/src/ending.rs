@@ -34,6 +34,7 @@ unsafe extern "C-unwind" {
         name: *const c_char,
     ) -> *mut PyObject;
     pub(crate) fn PyObject_Str(object: *mut PyObject) -> *mut PyObject;
+    pub(crate) fn PyObject_Repr(object: *mut PyObject) -> *mut PyObject;
     pub(crate) fn PyObject_GetIter(object: *mut PyObject) -> *mut PyObject;
     pub(crate) fn PyObject_IsInstance(object: *mut PyObject, class: *mut PyObject) -> c_int;
     pub(crate) fn PyObject_ClearWeakRefs(object: *mut PyObject);

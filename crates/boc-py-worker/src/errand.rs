@@ -1,6 +1,6 @@
 //! Behaviours that run in any interpreter: what they are made of belongs to none.
 
-use boc_core::raw::{Access, Held};
+use boc_core::raw::{Access, Held, Mode};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -13,6 +13,7 @@ use crate::{
     object::{self, Object},
     orphan,
     parcel::Parcel,
+    reading::Reading,
     threads::{self, NOBODY, this_thread},
     worker,
 };
@@ -42,7 +43,8 @@ impl Errand {
         threads::attached(|| {
             noticeboard::forget_seen();
             let thread = this_thread();
-            contents_of(held).for_each(|contents| {
+            let reading = Reading::begin(held);
+            written(held).for_each(|contents| {
                 // SAFETY: the behaviour holds the cown.
                 unsafe { (*contents).holder.store(thread, Relaxed) };
             });
@@ -51,7 +53,8 @@ impl Errand {
             let mut returned =
                 orphan::end_after_body(self.call(held, &mut user)).map_err(Raised::take);
             worker::after_behaviour();
-            contents_of(held).for_each(|contents| {
+            drop(reading);
+            written(held).for_each(|contents| {
                 // SAFETY: as above; the token is this thread's until now.
                 let settled = unsafe {
                     let settled = cown::settle(&raw mut (*contents).held, user.as_ref());
@@ -91,10 +94,11 @@ impl Errand {
     }
 }
 
-/// The contents of those cowns that Python has made.
-fn contents_of(held: Held<'_>) -> impl Iterator<Item = *mut Contents> {
+/// The contents of those cowns that Python has made, and that it does not only read.
+fn written(held: Held<'_>) -> impl Iterator<Item = *mut Contents> {
+    let written = held.iter().filter(|access| access.mode == Mode::Write);
     // SAFETY: the behaviour keeps its cowns alive, and the type is looked at first.
-    held.iter().filter_map(|Access { cown, .. }| unsafe {
+    written.filter_map(|Access { cown, .. }| unsafe {
         cown.holds::<Contents>().then(|| cown.value::<Contents>())
     })
 }

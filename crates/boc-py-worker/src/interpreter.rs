@@ -61,6 +61,8 @@ pub struct Classes {
     pub definition: Class,
     /// `boc._boc.Parcel`.
     pub parcel: Class,
+    /// `boc._boc.ToRead`.
+    pub to_read: Class,
 }
 
 /// A class, or a place for one.
@@ -184,6 +186,7 @@ impl Interpreter {
                 buffer: Class::empty(),
                 definition: Class::empty(),
                 parcel: Class::empty(),
+                to_read: Class::empty(),
             },
             functions: LazyLock::new(function::Caches::default),
             alive: RwLock::new(false),

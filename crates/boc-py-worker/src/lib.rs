@@ -26,11 +26,13 @@
 //! - [`cown`], [`contents`]: the class `Cown`, and what a cown holds;
 //! - [`when`], [`request`], [`signature`]: from the arguments of `when` to a behaviour;
 //! - [`behaviour`], [`errand`]: those that run in the main interpreter, and those that run in any;
+//! - [`reading`]: cowns that a behaviour only reads;
 //! - [`pool`]: which executor they go to;
 //! - [`worker`]: workers with interpreters of their own;
 //! - [`watched`]: what those take over from the program, and whether it has changed;
 //! - [`atomic`]: blocks whose behaviours are scheduled as one step;
 //! - [`scope`]: behaviours that are waited for together;
+//! - [`debug`]: whether they are asked who else can reach what they hold;
 //! - [`unseen`]: exceptions that nobody looked at;
 //! - [`callbacks`]: what is to be called when behaviours have ended.
 //!
@@ -70,11 +72,13 @@ pub mod when;
 pub mod worker;
 
 mod behaviour;
+pub mod debug;
 mod departure;
 mod errand;
 pub mod failure;
 mod message;
 mod per_process;
+mod reading;
 mod request;
 pub mod resident;
 mod signature;

@@ -17,7 +17,7 @@ use crate::{
     messages, noticeboard,
     object::{self, Object},
     parcel::{self, Parcel},
-    when, worker,
+    reading, when, worker,
 };
 
 /// The module as workers have it.
@@ -153,9 +153,11 @@ pub unsafe fn fill(module: *mut PyObject) -> Result<()> {
         add_class(module, c"Buffer", &classes.buffer, buffer::make_class(module)?)?;
         add_class(module, c"Definition", &classes.definition, definition::make_class(module)?)?;
         add_class(module, c"Parcel", &classes.parcel, parcel::make_class(module)?)?;
+        add_class(module, c"ToRead", &classes.to_read, reading::make_class(module)?)?;
         add(module, c"atomic", &atomic::make_class(module)?)?;
         messages::add_functions(module)?;
         noticeboard::add_functions(module)?;
+        reading::add_function(module)?;
         when::add_functions(module)
     }
 }

@@ -137,6 +137,16 @@ impl Object {
         }
     }
 
+    /// What `repr()` makes of the object.
+    pub fn repr(&self) -> Result<String> {
+        // SAFETY: the object is alive; the result is a new reference, or null.
+        unsafe {
+            let object = self.as_ptr();
+            let text = Self::from_owned(ending::guarded(|| ending::PyObject_Repr(object)))?;
+            Ok(text.as_str()?.to_owned())
+        }
+    }
+
     /// The characters of a `str`. Raises if it is none, or has no form in UTF-8.
     pub fn as_str(&self) -> Result<&str> {
         // SAFETY: the object is alive as long as it is borrowed.

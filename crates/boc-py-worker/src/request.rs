@@ -1,6 +1,6 @@
 //! What a behaviour asks for: its cowns and its arguments.
 
-use boc_core::raw::{self, Access, Held, ResultCown};
+use boc_core::raw::{self, Access, Held, Mode, ResultCown};
 use pyo3_ffi::{self as ffi, PyObject};
 use smallvec::SmallVec;
 use std::{collections::HashSet, sync::Arc};
@@ -20,6 +20,7 @@ use crate::{
     object::{Object, class_name},
     parcel::Parcel,
     pool::{self, Refusal, Target},
+    reading,
     scope::{self, Scope},
     signature,
 };
@@ -28,13 +29,19 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Request {
     /// Each once.
-    cowns: SmallVec<[Object; 4]>,
+    cowns: SmallVec<[Wanted; 4]>,
     /// The addresses of the cowns, once there are too many to look through.
     known: Option<HashSet<usize>>,
     /// The arguments, if they are anything else than the cowns in their order.
     arguments: Option<Vec<Given>>,
     /// How many arguments there are.
     count: usize,
+}
+
+/// A cown, and what the behaviour does with it.
+struct Wanted {
+    object: Object,
+    mode: Mode,
 }
 
 /// An argument.
@@ -56,8 +63,9 @@ impl Request {
     pub(crate) unsafe fn add(&mut self, argument: *mut PyObject) -> Result<()> {
         // SAFETY: passed on to the caller.
         unsafe {
+            let (argument, mode) = reading::to_read(argument);
             if is_cown(argument) {
-                let (place, fresh) = self.add_cown(argument);
+                let (place, fresh) = self.add_cown(argument, mode);
                 if !fresh {
                     self.become_explicit();
                 }
@@ -71,11 +79,18 @@ impl Request {
                 let size = ffi::PyList_Size(members.as_ptr());
                 let mut places = Vec::with_capacity(size as usize);
                 for index in 0..size {
-                    let member = ffi::PyList_GetItem(members.as_ptr(), index);
+                    let given = ffi::PyList_GetItem(members.as_ptr(), index);
+                    let (member, own_mode) = reading::to_read(given);
                     if !is_cown(member) {
                         return Err(wrong_argument(self.count, member));
                     }
-                    places.push(self.add_cown(member).0);
+                    let mode = if own_mode == Mode::Read { own_mode } else { mode };
+                    places.push(self.add_cown(member, mode).0);
+                    if member != given {
+                        // The function gets the cown itself.
+                        let member = Object::from_borrowed(member).into_ptr();
+                        ffi::PyList_SetItem(members.as_ptr(), index, member);
+                    }
                 }
                 if let Some(arguments) = &mut self.arguments {
                     arguments.push(Given::Cowns(members, places.into()));
@@ -100,28 +115,26 @@ impl Request {
     /// # Safety
     ///
     /// It is an object of the class, and alive.
-    unsafe fn add_cown(&mut self, object: *mut PyObject) -> (usize, bool) {
+    unsafe fn add_cown(&mut self, object: *mut PyObject, mode: Mode) -> (usize, bool) {
         /// Up to so many, looking through is quicker than hashing.
         const FEW: usize = 16;
         // SAFETY: passed on to the caller.
         let address = unsafe { address(object) };
-        let find = |cowns: &[Object]| {
-            // SAFETY: they are objects of the class, and alive.
-            cowns.iter().position(|known| unsafe { self::address(known.as_ptr()) } == address)
+        // SAFETY: they are objects of the class, and alive.
+        let address_of = |wanted: &Wanted| unsafe { self::address(wanted.object.as_ptr()) };
+        let is_known = self.cowns.len() < FEW || {
+            let all = || self.cowns.iter().map(address_of);
+            !self.known.get_or_insert_with(|| all().collect()).insert(address)
         };
-        if self.cowns.len() < FEW {
-            if let Some(place) = find(&self.cowns) {
-                return (place, false);
+        let find = || self.cowns.iter().position(|wanted| address_of(wanted) == address);
+        if let Some(place) = is_known.then(find).flatten() {
+            if mode == Mode::Write {
+                self.cowns[place].mode = mode;
             }
-        } else {
-            // SAFETY: as above.
-            let all = || self.cowns.iter().map(|cown| unsafe { self::address(cown.as_ptr()) });
-            if !self.known.get_or_insert_with(|| all().collect()).insert(address) {
-                return (find(&self.cowns).expect("it is known"), false);
-            }
+            return (place, false);
         }
         // SAFETY: passed on to the caller.
-        self.cowns.push(unsafe { Object::from_borrowed(object) });
+        self.cowns.push(Wanted { object: unsafe { Object::from_borrowed(object) }, mode });
         (self.cowns.len() - 1, true)
     }
 
@@ -175,7 +188,7 @@ impl Request {
             Err(raised) => return Some(Err(raised)),
         };
         let (scope, run) = in_scope(work(), run);
-        let cowns = self.cowns().map(Cown::access);
+        let cowns = self.accesses();
         // SAFETY: `self` refers to the cowns.
         let scheduled = unsafe {
             match begun {
@@ -200,7 +213,7 @@ impl Request {
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
         let (scope, run) = in_scope(work, run);
-        let cowns: SmallVec<[Access; 4]> = self.cowns().map(Cown::access).collect();
+        let cowns: SmallVec<[Access; 4]> = self.accesses().collect();
         // SAFETY: `self` refers to the cowns, each of which it has once.
         let added = unsafe { atomic::add(target.executor, &cowns, departure, run) };
         let stopped =
@@ -210,7 +223,12 @@ impl Request {
 
     fn cowns(&self) -> impl ExactSizeIterator<Item = &Cown> {
         // SAFETY: they are objects of the class, which `self` keeps alive.
-        self.cowns.iter().map(|cown| unsafe { crate::class::value(cown.as_ptr()) })
+        self.cowns.iter().map(|wanted| unsafe { crate::class::value(wanted.object.as_ptr()) })
+    }
+
+    fn accesses(&self) -> impl ExactSizeIterator<Item = Access> {
+        let modes = self.cowns.iter().map(|wanted| wanted.mode);
+        self.cowns().zip(modes).map(|(cown, mode)| Access { cown: cown.address(), mode })
     }
 
     /// For the main interpreter.
@@ -218,12 +236,12 @@ impl Request {
         // SAFETY: all of them are alive, and objects of the main interpreter, to which the thread is attached.
         let keep = |object: &Object| unsafe { Kept::for_others(object.as_ptr()) };
         let given = |given: &Given| match given {
-            Given::Cown(place) => keep(&self.cowns[*place]),
+            Given::Cown(place) => keep(&self.cowns[*place].object),
             Given::Cowns(object, _) | Given::Value(object) => keep(object),
         };
         Body {
             function: keep(function),
-            cowns: self.cowns.iter().map(keep).collect(),
+            cowns: self.cowns.iter().map(|wanted| keep(&wanted.object)).collect(),
             arguments: self.arguments.as_ref().map(|all| all.iter().map(given).collect()),
         }
     }

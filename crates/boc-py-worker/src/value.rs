@@ -4,6 +4,10 @@
 //! interpreters of their own, the value stays packed while nobody reads it, and what was read stays where it
 //! was read.
 
+mod shared;
+
+pub use self::shared::forget_after_fork;
+
 use pyo3_ffi::PyObject;
 use std::{mem, sync::Arc};
 
@@ -119,7 +123,7 @@ impl Value {
     /// # Safety
     ///
     /// As for [`Value::read`].
-    pub unsafe fn at_home(place: *mut Self) -> Result<*mut PyObject> {
+    unsafe fn at_home(place: *mut Self) -> Result<*mut PyObject> {
         // SAFETY: passed on to the caller. What was there can run code when it ends, so that comes last.
         unsafe {
             let object = Self::read(place)?;

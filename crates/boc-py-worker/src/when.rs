@@ -1,11 +1,13 @@
 //! `when` and `whencall`.
 
+use boc_core::raw::Mode;
 use pyo3_ffi::{self as ffi, PyMethodDef, PyObject};
 
 use crate::{
     class::{self, NO_METHOD, Table, entered, with_many, with_named, with_one},
     error::{self, Raised, Result},
     object::Object,
+    reading,
     request::{self, Request},
 };
 
@@ -53,14 +55,16 @@ unsafe extern "C" fn when(
 unsafe fn check(index: usize, argument: *mut PyObject) -> Result<Object> {
     // SAFETY: passed on to the caller.
     unsafe {
-        if request::is_cown(argument) {
+        // What is there to be read was looked at by `read`.
+        let (_, mode) = reading::to_read(argument);
+        if mode == Mode::Read || request::is_cown(argument) {
             return Ok(Object::from_borrowed(argument));
         }
         let members = request::sequence(argument)
             .ok_or_else(|| request::wrong_argument(index, argument))??;
         for place in 0..ffi::PyList_Size(members.as_ptr()) {
             let member = ffi::PyList_GetItem(members.as_ptr(), place);
-            if !request::is_cown(member) {
+            if !request::is_cown(reading::to_read(member).0) {
                 return Err(request::wrong_argument(index, member));
             }
         }

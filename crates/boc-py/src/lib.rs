@@ -46,7 +46,7 @@ mod _boc {
             end_resting_interpreters, forget_after_fork, forget_callbacks_after_fork, free_nothing,
             inside_behaviour, leave_pool_after_fork, limit_noticeboard, needs_main_interpreter,
             open_scope, pause_interpreters, raise_in_thread, read_noticeboard, refuse_to_wait,
-            resume_interpreters, set_callbacks_served, set_exiting, settings_changed,
+            resume_interpreters, set_callbacks_served, set_debug, set_exiting, settings_changed,
             take_callbacks, take_unseen, try_import, wait_for_callbacks, watch_settings,
         },
     };

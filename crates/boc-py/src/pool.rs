@@ -2,9 +2,9 @@
 
 use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
-    atomic, callbacks, contents, messages, noticeboard, orphan,
+    atomic, callbacks, contents, debug, messages, noticeboard, orphan,
     parcel::Parcel,
-    patience, pool, scope, unseen, watched,
+    patience, pool, scope, unseen, value, watched,
     worker::{self, Crew},
 };
 use pyo3::{
@@ -204,6 +204,12 @@ pub(crate) fn cancelled() -> usize {
     contents::cancelled()
 }
 
+/// Says whether behaviours are asked at their end who else can reach what they hold.
+#[pyfunction]
+pub(crate) fn set_debug(on: bool) {
+    debug::set(on);
+}
+
 /// Says whether threads that schedule are told that the interpreter exits.
 #[pyfunction]
 pub(crate) fn set_exiting(exiting: bool) {
@@ -313,6 +319,7 @@ pub(crate) fn forget_after_fork() {
     unseen::forget_after_fork();
     messages::forget_after_fork();
     noticeboard::forget_after_fork();
+    value::forget_after_fork();
 }
 
 /// All that is on the noticeboard, as a dict.

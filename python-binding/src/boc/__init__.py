@@ -23,6 +23,7 @@ share a cown run in the order in which they were scheduled.
 
 from typing import TYPE_CHECKING
 
+from boc._alias_warning import AliasWarning
 from boc._boc import (
     IN_WORKER,
     TIMEOUT,
@@ -36,6 +37,7 @@ from boc._boc import (
     notice_update,
     notice_write,
     noticeboard,
+    read,
     receive,
     send,
     set_tags,
@@ -80,6 +82,7 @@ __all__ = [
     "REMOVED",
     "TIMEOUT",
     "WORKER_COUNT",
+    "AliasWarning",
     "Buffer",
     "Cown",
     "WaitResult",
@@ -96,6 +99,7 @@ __all__ = [
     "notice_write",
     "noticeboard",
     "quiesce",
+    "read",
     "receive",
     "scope",
     "send",

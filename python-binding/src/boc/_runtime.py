@@ -38,6 +38,7 @@ from boc._boc import (
     read_noticeboard,
     refuse_to_wait,
     resume_interpreters,
+    set_debug,
     set_exiting,
     wait_for_callbacks,
 )
@@ -143,12 +144,21 @@ def _checked_notice_limit(limit: int | None) -> int | None:
     return min(limit, sys.maxsize)
 
 
+def _checked_debug(debug: bool | None) -> bool:
+    if debug is None:
+        return os.environ.get("BOC_DEBUG", "0") not in ("", "0")
+    if not isinstance(debug, bool):
+        raise TypeError(f"debug must be a bool or None, not {type(debug).__name__}")
+    return debug
+
+
 def start(
     worker_count: int | None = None,
     module: tuple[str, str] | None = None,
     *,
     backend: str | None = None,
     notice_limit: int | None = None,
+    debug: bool | None = None,
 ) -> None:
     """Start the workers. Does nothing if they are running.
 
@@ -160,6 +170,9 @@ def start(
         variable ``BOC_BACKEND``) choose: ``"direct"`` where the GIL is off, else ``"subinterpreters"`` from
         Python 3.12 on. See :func:`backend`.
     :param notice_limit: How many keys the noticeboard can have; 1,024 by default.
+    :param debug: Whether each behaviour is asked at its end who else can reach the values that it holds, which is an
+        :class:`AliasWarning`; with copied values, whether they can leave its interpreter, which is a ``TypeError``. By
+        default if the environment variable ``BOC_DEBUG`` is set to anything but ``0``. It takes long.
     :raises TypeError: If an argument has the wrong type.
     :raises ValueError: If ``worker_count`` is not from 1 to 65535, or ``notice_limit`` below 1, or there is no
         such backend.
@@ -169,6 +182,7 @@ def start(
     count = _checked_worker_count(worker_count)
     limit = _checked_notice_limit(notice_limit)
     chosen = _chosen_backend(backend)
+    debugging = _checked_debug(debug)
     if inside_behaviour():
         raise RuntimeError(
             "start() inside of a behaviour: the workers are running, or this would not run"
@@ -185,6 +199,7 @@ def start(
                 )
             return
         _warn_if_serialised(2)
+        set_debug(debugging)
         pool, workers = Pool(count), _BACKENDS[chosen]()
         workers.start(pool, count)
         if _state.workers is not None:

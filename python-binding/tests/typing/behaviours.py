@@ -10,7 +10,7 @@ from concurrent.futures import Future
 
 from typing_extensions import assert_type
 
-from boc import Buffer, Cown, scope, when, whencall
+from boc import Buffer, Cown, read, scope, when, whencall
 
 numbers = Cown([1, 2])
 name = Cown("name")
@@ -38,6 +38,27 @@ def lists(many: list[Cown[float]], repeated: Cown[list[str]]) -> float:
 
 
 assert_type(lists, Cown[float])
+
+
+# What is only read arrives as the cown itself.
+
+
+@when(numbers, read(name))
+def looked_at(numbers: Cown[list[int]], name: Cown[str]) -> int:
+    return len(name.value)
+
+
+assert_type(looked_at, Cown[int])
+whencall(len, [read(many)])
+read(1)  # wrong
+
+
+@when(read(many), read(name))
+def both_looked_at(many: list[Cown[float]], name: Cown[str]) -> float:
+    return many[0].value
+
+
+assert_type(both_looked_at, Cown[float])
 
 
 @when()

@@ -234,7 +234,7 @@ unsafe extern "C" fn set_exception(
 
 unsafe extern "C" fn acquired(object: *mut PyObject, _: *mut c_void) -> *mut PyObject {
     // SAFETY: as above; the result is a new reference.
-    unsafe { ffi::PyBool_FromLong(this(object).is_mine().into()) }
+    unsafe { ffi::PyBool_FromLong(this(object).is_acquired().into()) }
 }
 
 unsafe extern "C" fn acquire(object: *mut PyObject, _: *mut PyObject) -> *mut PyObject {

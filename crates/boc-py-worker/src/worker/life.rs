@@ -4,7 +4,7 @@ use pyo3_ffi::{self as ffi, PyThreadState};
 
 use super::living;
 use crate::{
-    ending,
+    debug, ending,
     error::{Raised, Result},
     interpreter::{self, Interpreter},
     module,
@@ -90,7 +90,8 @@ fn prepare(settings: &Settings) -> Result<()> {
     }
     let developing = object::import("sys")?.get(c"flags")?.get(c"dev_mode")?;
     // SAFETY: the object is alive.
-    resident::set_checked(unsafe { ffi::PyObject_IsTrue(developing.as_ptr()) } == 1);
+    let developing = unsafe { ffi::PyObject_IsTrue(developing.as_ptr()) } == 1;
+    resident::set_checked(developing || debug::is_on());
     object::call("boc._worker", c"prepare", [&settings.rest.open()?]).map(drop)
 }
 

@@ -116,19 +116,15 @@ impl Host for Interpreter {
     }
 
     unsafe fn view(&self, cown: CownPtr) -> *mut c_void {
-        // SAFETY: the running behaviour holds the cown, so its value is its own to look at, and nobody
-        // else changes it.
+        // SAFETY: the running behaviour holds the cown, alone or with others that read it.
         unsafe {
             if !cown.holds::<Contents>() {
                 return std::ptr::null_mut();
             }
             let contents: *mut Contents = cown.value();
             let place = &raw mut (*contents).held.value;
-            if let Value::Object(object) = &*place {
-                return object.as_ptr().cast();
-            }
-            // The value is packed, or lives with a worker.
-            threads::attached(|| match Value::at_home(place) {
+            // The value may be packed, or live with a worker.
+            threads::attached(|| match Value::at_home_shared(place) {
                 Ok(object) => object.cast(),
                 Err(raised) => {
                     raised.write_unraisable();
