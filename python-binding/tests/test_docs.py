@@ -14,7 +14,7 @@ import boc
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [
     REPOSITORY / "README.md",
-    *(REPOSITORY / "docs" / name for name in ("index.md", "python.md", "python-backends.md", "migrating-from-bocpy.md")),
+    *(REPOSITORY / "docs" / name for name in ("index.md", "guide.md", "python.md", "python-backends.md", "migrating-from-bocpy.md")),
 ]
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
