@@ -38,8 +38,11 @@ def act(step: Step, cells: list) -> object:
     """What a behaviour does, on the model's cells and on cowns alike: they have `value`."""
     seen = [cell.value for cell in cells]
     text = tuple(hash(str(value)) for value in seen)
+    first = len(flat(Step(step.cowns[:1], "", 0, "")))
     for offset, cell in enumerate(cells):
-        if step.action == "write":
+        if step.action == "look around" and offset < first:
+            cell.value = (hash(str(cell.value)), "looked")
+        elif step.action == "write":
             cell.value = (step.number, offset, hash(text))
         elif step.action == "append":
             cell.value = (hash(str(cell.value)), step.number)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import boc
-from boc import Cown, quiesce, wait, when
+from boc import Cown, quiesce, read, wait, when
 from crossing import Log
 from model import Broken, Cell, Node, Step, act, body_of, flat, scheduling, shown
 
@@ -38,7 +38,7 @@ def programs(draw: st.DrawFn) -> tuple[int, int, list[Step]]:
                 tuple(draw(st.lists(entry, max_size=4))),
                 draw(
                     st.sampled_from(
-                        ["write", "append", "read", "break", "break half-way"],
+                        ["write", "append", "read", "look", "look around", "break", "break half-way"],
                     )
                 ),
                 number,
@@ -68,6 +68,10 @@ def test_one_thread_schedules(program: tuple[int, int, list[Step]]) -> None:
                 cowns[entry] if isinstance(entry, int) else [cowns[place] for place in entry]
                 for entry in step.cowns
             ]
+            if step.action == "look":
+                over = [read(entry) for entry in over]
+            elif step.action == "look around":
+                over[1:] = [read(entry) for entry in over[1:]]
             cowns.append(when(*over)(body_of(step)))
             if step.sync == "quiesce":
                 quiesce(60)
