@@ -27,6 +27,7 @@
 //! - [`when`], [`request`], [`signature`]: from the arguments of `when` to a behaviour;
 //! - [`behaviour`], [`errand`]: those that run in the main interpreter, and those that run in any;
 //! - [`pool`]: which executor they go to;
+//! - [`pinned`]: those that the main thread runs;
 //! - [`worker`]: workers with interpreters of their own;
 //! - [`watched`]: what those take over from the program, and whether it has changed;
 //! - [`atomic`]: blocks whose behaviours are scheduled as one step;
@@ -59,6 +60,7 @@ pub mod object;
 pub mod orphan;
 pub mod parcel;
 pub mod patience;
+pub mod pinned;
 pub mod pool;
 pub mod scope;
 pub mod thing;
