@@ -31,6 +31,11 @@ pub fn leave_pool_after_fork() {
     }
 }
 
+/// Says whether this thread is an orphan, which it is not while it runs behaviours of its own; says whether it was.
+pub(crate) fn replace(orphan: bool) -> bool {
+    ORPHAN.replace(orphan)
+}
+
 /// Ends the process if this thread is an orphan, and has returned from what it did as a worker.
 pub fn end_if_outermost() {
     if ORPHAN.get() && ending::is_outermost() {

@@ -93,16 +93,16 @@ pub fn wait_for_behaviours(
     let has_passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
     loop {
         let served = pinned::is_served_here();
-        if served && !has_passed() {
-            pinned::serve()?;
-        }
         let (mut until, _) = slice(deadline);
         if served {
-            until = until.min(Instant::now() + pinned::poll());
+            until = until.min(Instant::now() + pinned::patience());
         }
         let over = threads::detached(|| wait(Some(until), served));
         if look_around(over)? || has_passed() {
             return Ok(over);
+        }
+        if served {
+            pinned::serve()?;
         }
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     error::{self, Raised, Result},
     interpreter::where_now,
     object::Object,
-    patience,
+    orphan, patience,
     per_process::PerProcess,
     pool, threads,
 };
@@ -205,6 +205,8 @@ unsafe fn is_ordinary(exception: &Object) -> bool {
 struct Turn {
     /// What the thread has left for this: a signal's handler can wait between two behaviours of another turn.
     outer: Option<Pump>,
+    /// Whether it has forked in a behaviour, and what it runs now is the child's own.
+    in_orphan: bool,
 }
 
 impl Turn {
@@ -213,7 +215,7 @@ impl Turn {
         let mut content = DESK.get().content();
         content.is_pumped = true;
         content.starving = None;
-        Self { outer }
+        Self { outer, in_orphan: orphan::replace(false) }
     }
 
     /// Runs the behaviour that has been ready for longest, unless it was cancelled; says whether there was one. Raises
@@ -237,6 +239,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
+        orphan::replace(self.in_orphan);
         let is_pumped = self.outer.is_some();
         let pump = PUMP.replace(self.outer.take());
         let mut content = DESK.get().content();
@@ -324,8 +327,11 @@ pub(crate) fn serve() -> Result<()> {
     Ok(())
 }
 
-/// How long the main thread waits for behaviours at the most before it looks what else there is.
-pub(crate) fn poll() -> Duration {
+/// How long the main thread waits for behaviours at the most before it looks what there is for itself.
+pub(crate) fn patience() -> Duration {
+    if is_any_ready() {
+        return Duration::ZERO;
+    }
     Duration::from_millis(POLL.load(Relaxed)).min(patience::SLICE)
 }
 
