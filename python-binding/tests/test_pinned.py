@@ -814,40 +814,39 @@ def test_the_watchdog_tells_that_nobody_pumps(gate: Gate) -> None:
     assert told.empty()
 
 
-def test_the_watchdog_logs() -> None:
-    logged = queue.SimpleQueue[logging.LogRecord]()
+@pytest.fixture
+def logged() -> Iterator[queue.SimpleQueue[logging.LogRecord]]:
+    """What boc logs, by any thread."""
+    records = queue.SimpleQueue[logging.LogRecord]()
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            logged.put(record)
+            records.put(record)
 
     handler = Handler()
     logging.getLogger("boc").addHandler(handler)
-    try:
-        boc.set_pump_watchdog(warn_ms=1)
-        when(PinnedCown(0))(lambda cown: None)
-        record = logged.get(timeout=60)
-    finally:
-        logging.getLogger("boc").removeHandler(handler)
+    yield records
+    logging.getLogger("boc").removeHandler(handler)
+
+
+def test_the_watchdog_logs(logged: queue.SimpleQueue[logging.LogRecord]) -> None:
+    boc.set_pump_watchdog(warn_ms=1)
+    when(PinnedCown(0))(lambda cown: None)
+    record = logged.get(timeout=60)
     assert record.levelno == logging.WARNING and "nobody runs them" in record.getMessage()
 
 
-def test_a_callback_of_the_watchdog_that_raises(caplog: pytest.LogCaptureFixture) -> None:
-    calls = queue.SimpleQueue[str]()
-
+def test_a_callback_of_the_watchdog_that_raises(logged: queue.SimpleQueue[logging.LogRecord]) -> None:
     def fail(severity: int, message: str) -> None:
-        calls.put(message)
         raise ValueError("no")
 
     boc.set_pump_watchdog(1, fail)
     for _ in range(2):
         when(PinnedCown(0))(lambda cown: None)
-        calls.get(timeout=60)
+        record = logged.get(timeout=60)
+        assert record.getMessage() == "the callback of set_pump_watchdog() has failed"
+        assert record.exc_info is not None and record.exc_info[0] is ValueError
         wait()
-    boc.set_pump_watchdog(None)
-    assert {record.getMessage() for record in caplog.records} <= {
-        "the callback of set_pump_watchdog() has failed"
-    }
 
 
 # Event loops.

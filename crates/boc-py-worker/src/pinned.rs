@@ -29,6 +29,7 @@ use crate::{
     orphan, patience,
     per_process::PerProcess,
     pool, threads,
+    unseen::Unseen,
 };
 
 /// Where behaviours lie that the main thread is to run.
@@ -145,9 +146,9 @@ struct Pump {
     raised: usize,
     /// Whether the first exception is to come out of it at the end.
     keeps_first: bool,
-    first: Option<Object>,
+    first: Option<Unseen>,
     /// What comes out of it at once, as `KeyboardInterrupt`.
-    fatal: Option<Object>,
+    fatal: Option<Unseen>,
 }
 
 thread_local! {
@@ -169,36 +170,38 @@ pub(crate) fn run_noted<W>(
     with_pump(|pump| pump.executed += 1);
     match &result.outcome {
         Some(Outcome::Raised(unseen)) => {
-            let exception = unseen.exception();
-            // SAFETY: the object is alive, and this is a class of exceptions.
-            let is_fatal = unsafe { !is_ordinary(&exception) };
-            let taken = with_pump(|pump| {
+            let shared = unseen.share();
+            let is_ordinary = is_ordinary(&shared.exception());
+            // What is replaced, or not wanted, is given up when nothing is borrowed.
+            let _unwanted = with_pump(|pump| {
                 pump.raised += 1;
-                let place = if is_fatal {
-                    &mut pump.fatal
-                } else if pump.keeps_first && pump.first.is_none() {
-                    &mut pump.first
-                } else {
-                    return false;
-                };
-                *place = Some(exception);
-                true
+                if !is_ordinary {
+                    return pump.fatal.replace(shared);
+                }
+                if pump.keeps_first && pump.first.is_none() {
+                    return pump.first.replace(shared);
+                }
+                Some(shared)
             });
-            if taken == Some(true) {
-                unseen.mark_seen();
-            }
         }
         Some(Outcome::Failed(_)) => drop(with_pump(|pump| pump.raised += 1)),
         Some(Outcome::Returned(_) | Outcome::Cancelled) | None => {}
     }
 }
 
-/// # Safety
-///
-/// It is alive.
-unsafe fn is_ordinary(exception: &Object) -> bool {
-    // SAFETY: passed on to the caller.
+/// Whether it is an `Exception`.
+fn is_ordinary(exception: &Object) -> bool {
+    // SAFETY: the object is alive, and shows that the thread is attached; this is a class of exceptions.
     unsafe { ffi::PyErr_GivenExceptionMatches(exception.as_ptr(), ffi::PyExc_Exception) != 0 }
+}
+
+/// Raises an exception, which counts as seen then.
+fn raise(unseen: Unseen) -> Raised {
+    unseen.mark_seen();
+    let exception = unseen.exception();
+    // An exception must not be set while other code runs.
+    drop(unseen);
+    Raised::restore(exception)
 }
 
 /// The main thread takes behaviours from the desk.
@@ -226,8 +229,11 @@ impl Turn {
         let next = DESK.get().content().ready.pop_front();
         let Some(ready) = next else { return Ok(false) };
         ready.run();
-        match with_pump(|pump| pump.fatal.take()).flatten() {
-            Some(exception) => Err(Raised::restore(exception)),
+        match with_pump(|pump| Some((pump.fatal.take()?, pump.first.take()))).flatten() {
+            Some((unseen, first)) => {
+                drop(first);
+                Err(raise(unseen))
+            }
             None => Ok(true),
         }
     }
@@ -301,7 +307,7 @@ pub fn pump(limit: usize, time: Option<Duration>, raise_on_error: bool) -> Resul
     let first = with_pump(|pump| pump.first.take()).flatten();
     let raised = with_pump(|pump| pump.raised).unwrap_or(0);
     match first {
-        Some(exception) => Err(Raised::restore(exception)),
+        Some(unseen) => Err(raise(unseen)),
         None => Ok(Pumped { executed: turn.executed(), deadline_reached, raised }),
     }
 }

@@ -80,6 +80,7 @@ TIMEOUT: str
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
+@disjoint_base
 class Cown(Generic[_T]):
     def __new__(cls, value: _T) -> Cown[_T]: ...
     @property
