@@ -430,7 +430,7 @@ pub use crate::{
 #[cfg(all(test, feature = "std", not(loom)))]
 mod tests {
     use super::*;
-    use crate::{Pump, QuiesceError, Runtime, inside_behaviour};
+    use crate::{Builder, Pump, QuiesceError, Runtime, inside_behaviour};
     use std::{sync::mpsc, thread, time::Duration};
 
     #[derive(Default)]
@@ -456,7 +456,12 @@ mod tests {
 
     #[test]
     fn what_runs_elsewhere_counts_here() {
-        let (runtime, pump) = (Runtime::with_workers(2), Pump::new());
+        counts_here(Runtime::with_workers(2));
+        counts_here(Builder::new().workers(2).events(100).build().unwrap());
+    }
+
+    fn counts_here(runtime: Runtime) {
+        let pump = Pump::new();
         let cown = Cown::new(1);
         let (go_on, may_go_on) = mpsc::channel::<()>();
         runtime.when_detached(&cown, move |_| may_go_on.recv().unwrap());
