@@ -163,7 +163,7 @@ static inline boc_cown *boc_python_cown_of(PyObject *object, const boc_python_vi
 
 /**
  * The cown of any Python object of type boc.Cown, for the caller to release, whatever its value. NULL with a
- * TypeError set if it is something else.
+ * TypeError set if it is something else, or a boc.PinnedCown, which is for the main thread alone.
  */
 static inline boc_cown *boc_python_cown(PyObject *object) {
     return boc_python_in_use->cown(object);

@@ -3,6 +3,7 @@
 //! The functions here have no type to keep a request right, so the caller says what holds.
 
 mod any;
+mod elsewhere;
 mod held;
 mod promise;
 mod result;
@@ -132,6 +133,32 @@ pub fn begin(executor: &ExecutorRef, count: usize) -> Option<Begun<'_>> {
 fn begin_now(executor: &ExecutorRef, count: usize) -> Option<Begun<'_>> {
     let seat = schedule::begin(executor, count)?;
     Some(Begun { executor, seat, count })
+}
+
+/// As [`begin`], for a behaviour that counts as one of `executor`, whose end waits for it, and goes to `runs` when it
+/// is ready, which is an executor of somebody else's. If `runs` refuses it then, it is cancelled.
+///
+/// What the behaviour schedules without saying where has no executor. A runtime that observes its behaviours does not
+/// observe this one.
+#[track_caller]
+pub fn begin_elsewhere<'e>(
+    executor: &'e ExecutorRef,
+    runs: &ExecutorRef,
+    count: usize,
+) -> Option<Begun<'e>> {
+    executor.wait_for_room();
+    begin_elsewhere_now(executor, runs, count)
+}
+
+#[track_caller]
+fn begin_elsewhere_now<'e>(
+    executor: &'e ExecutorRef,
+    runs: &ExecutorRef,
+    count: usize,
+) -> Option<Begun<'e>> {
+    let mut begun = begin_now(executor, count)?;
+    begun.seat = elsewhere::seat(begun.seat, runs);
+    Some(begun)
 }
 
 /// A behaviour that its executor has counted in; see [`begin`].
@@ -266,7 +293,48 @@ where
     let Some(begun) = begin_now(batch.make_room(), cowns.len()) else { return Ok(None) };
     let cowns = cowns.iter().copied();
     let prepared = begun.prepare::<Promised<S>, F>(cowns, label, state, work, Entry::WithBatch);
-    // SAFETY: the result is the behaviour's own; the rest is passed on to the caller.
+    // SAFETY: passed on to the caller.
+    unsafe { add_prepared(batch, prepared) }
+}
+
+/// As [`add`], for a behaviour that goes to `runs`; see [`begin_elsewhere`].
+///
+/// # Errors
+///
+/// As for [`when`].
+///
+/// # Safety
+///
+/// As for [`when`].
+#[track_caller]
+pub unsafe fn add_elsewhere<S, F>(
+    batch: &mut Batch,
+    runs: &ExecutorRef,
+    cowns: &[Access],
+    state: S,
+    work: F,
+) -> Result<Option<ResultCown<S>>, DuplicateCown>
+where
+    S: State,
+    F: FnOnce(Held<'_>, &mut S) + Send + 'static,
+{
+    let Some(begun) = begin_elsewhere_now(batch.make_room(), runs, cowns.len()) else {
+        return Ok(None);
+    };
+    let cowns = cowns.iter().copied();
+    let prepared = begun.prepare::<Promised<S>, F>(cowns, || None, state, work, Entry::WithBatch);
+    // SAFETY: passed on to the caller.
+    unsafe { add_prepared(batch, prepared) }
+}
+
+/// # Safety
+///
+/// As for [`Batch::add`]; the behaviour has a result with this state, which was not given out yet.
+unsafe fn add_prepared<S: State>(
+    batch: &mut Batch,
+    prepared: Prepared,
+) -> Result<Option<ResultCown<S>>, DuplicateCown> {
+    // SAFETY: passed on to the caller.
     unsafe {
         let result = ResultCown::of(prepared.behaviour);
         batch.add(prepared)?;
@@ -343,6 +411,16 @@ pub fn forget_worker() -> bool {
     crate::runtime::forget_worker()
 }
 
+/// Makes the calling thread forget that it runs a behaviour; says whether it does.
+///
+/// For the child of a fork inside of a behaviour on a thread that is no worker, as [`forget_worker`].
+#[cfg(feature = "std")]
+pub fn forget_behaviour() -> bool {
+    let inside = crate::outcome::inside();
+    crate::outcome::forget_inside();
+    inside
+}
+
 #[cfg(feature = "std")]
 pub use crate::{
     claim::{Claim, claim},
@@ -352,7 +430,87 @@ pub use crate::{
 #[cfg(all(test, feature = "std", not(loom)))]
 mod tests {
     use super::*;
-    use crate::{Runtime, inside_behaviour};
+    use crate::{Builder, Pump, QuiesceError, Runtime, inside_behaviour};
+    use std::{sync::mpsc, thread, time::Duration};
+
+    #[derive(Default)]
+    struct Ran(Option<thread::ThreadId>);
+
+    impl State for Ran {
+        fn panicked(&mut self, _: crate::Panic) {}
+        fn cancelled(&mut self) {}
+    }
+
+    /// Over a cown, counted by a runtime, and run by a pump.
+    fn elsewhere(runtime: &Runtime, pump: &Pump, cown: &Cown<i32>) -> ResultCown<Ran> {
+        let begun = begin_elsewhere(runtime.executor(), pump.executor(), 1).unwrap();
+        let cowns = [Access::from(cown)].into_iter();
+        let work = |_: Held<'_>, ran: &mut Ran| {
+            assert!(inside_behaviour());
+            with_current_executor(|executor| assert!(executor.is_none()));
+            ran.0 = Some(thread::current().id());
+        };
+        // SAFETY: the cown is alive.
+        unsafe { begun.when(cowns, || None, Ran::default(), work) }.unwrap()
+    }
+
+    #[test]
+    fn what_runs_elsewhere_counts_here() {
+        counts_here(Runtime::with_workers(2));
+        counts_here(Builder::new().workers(2).events(100).build().unwrap());
+    }
+
+    fn counts_here(runtime: Runtime) {
+        let pump = Pump::new();
+        let cown = Cown::new(1);
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        runtime.when_detached(&cown, move |_| may_go_on.recv().unwrap());
+        let result = elsewhere(&runtime, &pump, &cown);
+        let last = runtime.when(&cown, |number| *number);
+        assert_eq!(pump.run_until_idle(), 0, "its cown is in use");
+        go_on.send(()).unwrap();
+        while !pump.run_one() {
+            assert_eq!(runtime.quiesce(Some(Duration::ZERO)), Err(QuiesceError::TimedOut));
+        }
+        runtime.quiesce(None).unwrap();
+        assert_eq!(last.wait().unwrap(), 1);
+        assert!(result.is_finished());
+        // SAFETY: the behaviour has ended, and nobody else has the result.
+        assert_eq!(unsafe { &*value_ptr(result.cown()) }.0, Some(thread::current().id()));
+    }
+
+    #[test]
+    fn what_nobody_is_going_to_run_elsewhere_is_cancelled() {
+        let (runtime, pump) = (Runtime::with_workers(1), Pump::new());
+        let cown = Cown::new(1);
+        let [one, other] = [(); 2].map(|()| elsewhere(&runtime, &pump, &cown));
+        assert!(other.cancel());
+        drop(pump);
+        assert!(one.is_finished() && other.is_finished());
+        runtime.quiesce(None).unwrap();
+        let begun = begin_elsewhere(runtime.executor(), Pump::new().executor(), 0);
+        drop(begun.unwrap());
+        runtime.quiesce(None).unwrap();
+    }
+
+    #[test]
+    fn a_batch_has_both_kinds() {
+        let (runtime, pump) = (Runtime::with_workers(2), Pump::new());
+        let cown = Cown::new(0);
+        let mut batch = runtime.batch();
+        let cowns = [Access::from(&cown)];
+        let work = |_: Held<'_>, ran: &mut Ran| ran.0 = Some(thread::current().id());
+        // SAFETY: the cown is alive.
+        let added = unsafe {
+            add_elsewhere(&mut batch, pump.executor(), &cowns, Ran::default(), work).unwrap()
+        };
+        let last = batch.when(&cown, |number| *number += 1);
+        let last = batch.schedule().handle(last);
+        assert!(!last.is_finished(), "it comes behind what nobody has run yet");
+        assert_eq!(pump.run_until_idle(), 1);
+        last.wait().unwrap();
+        assert!(added.unwrap().is_finished());
+    }
 
     #[test]
     fn a_worker_that_was_forgotten_is_a_thread_like_any_other() {

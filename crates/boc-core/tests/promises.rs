@@ -191,6 +191,30 @@ fn a_behaviour_that_schedules_itself_over_and_over_starves_nobody() {
 }
 
 #[test]
+fn who_waits_for_all_to_end_can_be_told_of_something_else() {
+    let runtime = Runtime::with_workers(1);
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    runtime.when_detached((), move |()| may_go_on.recv().unwrap());
+    let (wanted, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let unless = || {
+        asked.fetch_add(1, SeqCst);
+        wanted.load(SeqCst) > 0
+    };
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| runtime.quiesce_unless(Some(LONG), &unless));
+        while asked.load(SeqCst) == 0 {
+            thread::yield_now();
+        }
+        wanted.store(1, SeqCst);
+        runtime.look_again();
+        assert_eq!(waiting.join().unwrap(), Err(QuiesceError::TimedOut));
+    });
+    go_on.send(()).unwrap();
+    wanted.store(0, SeqCst);
+    runtime.quiesce_unless(Some(LONG), &unless).unwrap();
+}
+
+#[test]
 fn quiesce_times_out_and_is_refused_inside_of_a_behaviour() {
     let runtime = Arc::new(Runtime::with_workers(1));
     let (sender, receiver) = mpsc::channel::<()>();

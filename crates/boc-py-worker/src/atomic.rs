@@ -69,14 +69,15 @@ pub fn refuse_to_wait(what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Adds a behaviour to the block of this thread, which is in one. `None` if its executor takes no more; `work` was
-/// dropped then.
+/// Adds a behaviour to the block of this thread, which is in one; it runs elsewhere, if that is said. `None` if its
+/// executor takes no more; `work` was dropped then.
 ///
 /// # Safety
 ///
 /// The cowns are alive during the call, and distinct.
 pub(crate) unsafe fn add(
     executor: &ExecutorRef,
+    runs: Option<&ExecutorRef>,
     cowns: &[Access],
     departure: Departure,
     work: impl FnOnce(Held<'_>, &mut Contents) + Send + 'static,
@@ -92,7 +93,12 @@ pub(crate) unsafe fn add(
         work(held, result);
     };
     // SAFETY: passed on to the caller.
-    let added = unsafe { raw::add(batch, cowns, || None, state, work) };
+    let added = unsafe {
+        match runs {
+            None => raw::add(batch, cowns, || None, state, work),
+            Some(runs) => raw::add_elsewhere(batch, runs, cowns, state, work),
+        }
+    };
     if let Ok(Some(_)) = &added {
         block.departures.push(departure);
     }

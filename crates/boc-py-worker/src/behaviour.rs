@@ -7,8 +7,9 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::{
     contents::Contents,
     cown::Cown,
-    debug,
+    debug, errand,
     error::Result,
+    function,
     kept::Kept,
     noticeboard,
     object::{self, Object},
@@ -46,6 +47,19 @@ impl Body {
             result.finish(returned);
             drop(self);
             noticeboard::forget_seen();
+        });
+    }
+
+    /// As [`Self::run`], where the values of cowns that are not pinned go to other interpreters.
+    pub(crate) fn run_among_copies(self, held: Held<'_>, result: &mut Contents) {
+        errand::run_among_copies(self, held, result, |body, held, user| {
+            *user = function::user(&body.function.object());
+            // Those of extensions, which have their holder in the object.
+            let natives = || body.written(held).filter(|(_, cown)| cown.as_native().is_some());
+            natives().for_each(|(_, cown)| cown.holder().store(this_thread(), Relaxed));
+            let returned = body.call();
+            natives().for_each(|(_, cown)| cown.holder().store(NOBODY, Relaxed));
+            returned
         });
     }
 

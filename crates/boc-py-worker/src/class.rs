@@ -132,6 +132,22 @@ pub unsafe fn make<T>(
     flags: c_ulong,
     slots: *mut ffi::PyType_Slot,
 ) -> Result<Object> {
+    // SAFETY: passed on to the caller; null says that there is no base.
+    unsafe { make_derived::<T>(module, name, flags, slots, ptr::null_mut()) }
+}
+
+/// As [`make`], derived from another class of objects with a `T`.
+///
+/// # Safety
+///
+/// As for [`make`]; `base` is such a class, from which others can be derived, or null.
+pub unsafe fn make_derived<T>(
+    module: *mut PyObject,
+    name: &'static CStr,
+    flags: c_ulong,
+    slots: *mut ffi::PyType_Slot,
+    base: *mut PyObject,
+) -> Result<Object> {
     const {
         assert!(
             offset_of!(Instance<T>, weak_references) == offset_of!(Instance<()>, weak_references)
@@ -145,9 +161,7 @@ pub unsafe fn make<T>(
         slots,
     };
     // SAFETY: passed on to the caller.
-    unsafe {
-        Object::from_owned(ffi::PyType_FromModuleAndSpec(module, &raw mut spec, ptr::null_mut()))
-    }
+    unsafe { Object::from_owned(ffi::PyType_FromModuleAndSpec(module, &raw mut spec, base)) }
 }
 
 /// The documentation of a class, as a slot.

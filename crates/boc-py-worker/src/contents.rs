@@ -48,6 +48,8 @@ pub struct Contents {
     /// For the result of a behaviour in a block: whether its thread has not scheduled it yet; see
     /// [`atomic`](crate::atomic).
     pub(crate) in_block: Option<Arc<AtomicBool>>,
+    /// Whether the value stays an object of the main interpreter, for its main thread. Never changed.
+    pub(crate) is_pinned: bool,
 }
 
 /// What only who holds the cown may use.
@@ -219,6 +221,11 @@ impl Contents {
         Self { held, ..Self::default() }
     }
 
+    /// Of a cown that is pinned to the main thread, with an object of the main interpreter.
+    pub(crate) fn pinned(value: Object) -> Self {
+        Self { is_pinned: true, ..Self::new(value) }
+    }
+
     /// The body has returned or raised, in the main interpreter.
     pub fn finish(&mut self, result: Result<Object>) {
         match result {
@@ -242,7 +249,7 @@ impl Contents {
                 let returned = Returned::new(Kind::Parcel(parcel, None));
                 self.outcome = Some(Outcome::Returned(returned));
             }
-            Err(raised) => self.fail(Failure::of(raised)),
+            Err(raised) => self.raise(raised),
         }
     }
 

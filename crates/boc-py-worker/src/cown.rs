@@ -39,12 +39,15 @@ use crate::{
     interpreter::{self, Interpreter},
     kept::Kept,
     object::{Object, class_name},
-    patience, pool, reading,
+    patience, pinned, pool, reading,
     threads::{NOBODY, this_thread},
     value::Value,
 };
 
-pub use self::{class::make_class, native::Native};
+pub use self::{
+    class::{make_class, make_pinned_class, set_importing},
+    native::Native,
+};
 
 /// What is behind an object of the class.
 pub struct Cown {
@@ -59,6 +62,8 @@ pub struct Cown {
 
 enum Kind {
     Plain(boc_core::Cown<Contents>),
+    /// Its value is for the main thread alone; see [`pinned`].
+    Pinned(boc_core::Cown<Contents>),
     Result {
         cown: ResultCown<Contents>,
         /// Set at the end of the behaviour, once somebody has waited for that.
@@ -81,7 +86,9 @@ enum Kind {
 pub unsafe fn behind<'a>(object: *mut PyObject) -> Option<&'a Cown> {
     // SAFETY: passed on to the caller.
     unsafe {
-        interpreter::here().classes.cown.is_of(object).then(|| crate::class::value::<Cown>(object))
+        let classes = &interpreter::here().classes;
+        let is_one = classes.cown.is_of(object) || classes.pinned_cown.is_of(object);
+        is_one.then(|| crate::class::value::<Cown>(object))
     }
 }
 
@@ -100,6 +107,18 @@ impl Cown {
         Self::from_kind(Kind::Plain(boc_core::Cown::new(Contents::new(value))))
     }
 
+    /// A new cown that is pinned to the main thread, with an object of the main interpreter.
+    pub fn pinned(value: Object) -> Self {
+        pinned::note_use();
+        Self::from_kind(Kind::Pinned(boc_core::Cown::new(Contents::pinned(value))))
+    }
+
+    /// A pinned cown without a value, in the interpreter of a worker.
+    fn pinned_elsewhere() -> Self {
+        let contents = Contents { is_pinned: true, ..Contents::default() };
+        Self::from_kind(Kind::Pinned(boc_core::Cown::new(contents)))
+    }
+
     /// The result of a behaviour.
     pub fn result_of(cown: ResultCown<Contents>) -> Self {
         Self::from_kind(Kind::Result { cown, ended: OnceLock::new() })
@@ -109,6 +128,10 @@ impl Cown {
     pub fn of(cown: boc_core::Cown<Contents>) -> Self {
         match ResultCown::try_from(cown) {
             Ok(result) => Self::result_of(result),
+            // SAFETY: the contents live as long as the cown, and this is never changed in there.
+            Err(cown) if unsafe { (*raw::value_ptr(&cown)).is_pinned } => {
+                Self::from_kind(Kind::Pinned(cown))
+            }
             Err(cown) => Self::from_kind(Kind::Plain(cown)),
         }
     }
@@ -125,14 +148,16 @@ impl Cown {
 
     /// The object, in this thread's interpreter.
     pub fn into_object(self) -> Result<Object> {
+        let classes = &interpreter::here().classes;
+        let class = if self.is_pinned() { &classes.pinned_cown } else { &classes.cown };
         // SAFETY: the thread is attached, and the class was made for this.
-        unsafe { crate::class::instance(interpreter::here().classes.cown.get(), self) }
+        unsafe { crate::class::instance(class.get(), self) }
     }
 
     /// The cown of the engine, if Python has made it.
     fn body(&self) -> Option<&boc_core::Cown<Contents>> {
         match &self.body {
-            Kind::Plain(cown) => Some(cown),
+            Kind::Plain(cown) | Kind::Pinned(cown) => Some(cown),
             Kind::Result { cown, .. } => Some(cown.cown()),
             Kind::Native { .. } => None,
         }
@@ -141,7 +166,7 @@ impl Cown {
     /// The cown of the engine, which lives as long as this.
     pub fn address(&self) -> CownPtr {
         match &self.body {
-            Kind::Plain(cown) => cown.into(),
+            Kind::Plain(cown) | Kind::Pinned(cown) => cown.into(),
             Kind::Result { cown, .. } => cown.cown().into(),
             Kind::Native { native, .. } => native.cown().into(),
         }
@@ -167,7 +192,7 @@ impl Cown {
     pub fn as_native(&self) -> Option<&dyn Native> {
         match &self.body {
             Kind::Native { native, .. } => Some(&**native),
-            Kind::Plain(_) | Kind::Result { .. } => None,
+            Kind::Plain(_) | Kind::Pinned(_) | Kind::Result { .. } => None,
         }
     }
 
@@ -181,11 +206,28 @@ impl Cown {
     pub(crate) fn holder(&self) -> &AtomicU32 {
         match &self.body {
             // SAFETY: the contents live as long as the cown, and this is used by shared references alone.
-            Kind::Plain(cown) => unsafe { &(*raw::value_ptr(cown)).holder },
+            Kind::Plain(cown) | Kind::Pinned(cown) => unsafe { &(*raw::value_ptr(cown)).holder },
             // SAFETY: as above.
             Kind::Result { cown, .. } => unsafe { &(*raw::value_ptr(cown.cown())).holder },
             Kind::Native { holder, .. } => holder,
         }
+    }
+
+    /// Whether behaviours over it run on the main thread.
+    #[inline]
+    pub fn is_pinned(&self) -> bool {
+        matches!(self.body, Kind::Pinned(_))
+    }
+
+    /// Raises where a pinned cown cannot be held.
+    fn check_thread(&self) -> Result<()> {
+        if !self.is_pinned() || pinned::is_main_thread() {
+            return Ok(());
+        }
+        Err(error::runtime_error(
+            "a pinned cown can be held in the main thread of the main interpreter alone: schedule a behaviour \
+             over it with @when(cown), which runs there",
+        ))
     }
 
     fn is_mine(&self) -> bool {
@@ -262,7 +304,7 @@ impl Cown {
         }
         self.check_scheduled()?;
         let claim = self.take_place();
-        patience::wait(None, |until| claim.wait(until))?;
+        patience::wait_for_behaviours(None, |until, _| claim.wait(until))?;
         let result = f(held);
         drop(claim);
         Ok(result)
@@ -287,6 +329,9 @@ impl Cown {
     /// Does nothing if others refer to the cown: then it was seen to before, or an extension has it, and the
     /// value is packed when it is read.
     pub(crate) fn make_ready_to_go(&self, departure: &mut Departure) -> Result<()> {
+        if self.is_pinned() {
+            return Ok(());
+        }
         let Some(contents) = self.contents_if_sole_owner() else { return Ok(()) };
         // SAFETY: nobody else can come to hold the cown, since no Python code runs here.
         if !unsafe { (*contents).held.value.is_new_here() } {
@@ -306,9 +351,11 @@ impl Cown {
     fn value(&self) -> Result<Object> {
         if !self.is_mine() && self.is_read() {
             let place = self.held()?;
-            // SAFETY: the behaviour of this thread holds the cown, together with others that read it.
+            // SAFETY: the behaviour of this thread holds the cown, together with others that read it; if it is
+            // pinned, all of them run here.
             return reading::value(self.address(), || unsafe {
-                Value::read_shared(&raw mut (*place).value)
+                let place = &raw mut (*place).value;
+                if self.is_pinned() { Value::read(place) } else { Value::read_shared(place) }
             });
         }
         self.check_mine()?;
@@ -369,9 +416,10 @@ impl Cown {
             ));
         }
         pool::refuse_inside_behaviour("acquire()", "name the cown in @when(…)")?;
+        self.check_thread()?;
         self.check_scheduled()?;
         let claim = self.take_place();
-        patience::wait(None, |until| claim.wait(until))?;
+        patience::wait_for_behaviours(None, |until, _| claim.wait(until))?;
         *self.claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(claim);
         self.holder().store(this_thread(), Relaxed);
         Ok(())
@@ -384,7 +432,7 @@ impl Cown {
                 let settled = match self.held() {
                     // What cannot be packed stays.
                     // SAFETY: this thread holds the cown.
-                    Ok(held) if pool::goes_by_value() => unsafe {
+                    Ok(held) if pool::goes_by_value() && !self.is_pinned() => unsafe {
                         Value::settle(&raw mut (*held).value, None)
                     },
                     Ok(_) => Ok(()),
@@ -425,6 +473,7 @@ impl Cown {
         if pool::inside_behaviour() {
             return Err(in_use());
         }
+        self.check_thread()?;
         self.check_scheduled()?;
         let held = self.held()?;
         let claim = (!self.is_mine()).then(|| self.take_place());
@@ -495,10 +544,19 @@ impl Cown {
             let ended = ended.get_or_init(|| {
                 let signal = Arc::new(Signal::new());
                 let set = Arc::clone(&signal);
-                cown.on_finished(move || set.set());
+                cown.on_finished(move || {
+                    set.set();
+                    pinned::ring();
+                });
                 signal
             });
-            if !patience::wait(deadline, |until: Option<Instant>| ended.wait(until))? {
+            let wait = |until: Option<Instant>, served: bool| {
+                if !served {
+                    return ended.wait(until);
+                }
+                pinned::wait_or(|| ended.wait(Some(Instant::now())), until)
+            };
+            if !patience::wait_for_behaviours(deadline, wait)? {
                 return Err(error::timeout_error("the behaviour has not ended in time"));
             }
         }
@@ -527,13 +585,14 @@ impl Cown {
     }
 
     fn repr(&self) -> String {
+        let class = if self.is_pinned() { "PinnedCown" } else { "Cown" };
         let kind = match &self.body {
-            Kind::Plain(_) => "",
+            Kind::Plain(_) | Kind::Pinned(_) => "",
             Kind::Result { cown, .. } if cown.is_finished() => " result",
             Kind::Result { .. } => " pending result",
             Kind::Native { .. } => " of an extension",
         };
-        format!("<boc.Cown{kind} at {:p}>", self.address().into_raw())
+        format!("<boc.{class}{kind} at {:p}>", self.address().into_raw())
     }
 
     /// How the behaviour ended whose result this is; `None` if it has not, or this is no result.

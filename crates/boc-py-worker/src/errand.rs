@@ -38,39 +38,7 @@ pub(crate) struct Errand {
 impl Errand {
     /// Calls the function. The caller holds the cowns, and the result.
     pub(crate) fn run(self, held: Held<'_>, result: &mut Contents) {
-        orphan::end_if_outermost();
-        worker::before_behaviour();
-        threads::attached(|| {
-            noticeboard::forget_seen();
-            let thread = this_thread();
-            let reading = Reading::begin(held);
-            written(held).for_each(|contents| {
-                // SAFETY: the behaviour holds the cown.
-                unsafe { (*contents).holder.store(thread, Relaxed) };
-            });
-            let mut user = None;
-            // Taken, since an exception must not be set while other code runs.
-            let mut returned =
-                orphan::end_after_body(self.call(held, &mut user)).map_err(Raised::take);
-            worker::after_behaviour();
-            drop(reading);
-            written(held).for_each(|contents| {
-                // SAFETY: as above; the token is this thread's until now.
-                let settled = unsafe {
-                    let settled = cown::settle(&raw mut (*contents).held, user.as_ref());
-                    (*contents).holder.store(NOBODY, Relaxed);
-                    settled
-                };
-                match settled {
-                    Err(raised) if returned.is_ok() => returned = Err(raised.take()),
-                    Err(raised) => raised.clear(),
-                    Ok(()) => {}
-                }
-            });
-            result.finish_packed(returned.map_err(Raised::restore));
-            drop(self);
-            noticeboard::forget_seen();
-        });
+        run_among_copies(self, held, result, Self::call);
     }
 
     /// Notes whose code is called; see [`Resident::check`](crate::resident::Resident::check).
@@ -92,6 +60,53 @@ impl Errand {
         let arguments: SmallVec<[Object; 4]> = arguments.collect::<Result<_>>()?;
         call(&function, &arguments)
     }
+}
+
+/// Has `call` call a body over cowns whose values are packed for those who come next, and tell whose code it is. The
+/// caller holds the cowns, and the result.
+pub(crate) fn run_among_copies<W>(
+    work: W,
+    held: Held<'_>,
+    result: &mut Contents,
+    call: impl FnOnce(&W, Held<'_>, &mut Option<Object>) -> Result<Object>,
+) {
+    orphan::end_if_outermost();
+    worker::before_behaviour();
+    threads::attached(|| {
+        noticeboard::forget_seen();
+        let thread = this_thread();
+        let reading = Reading::begin(held);
+        written(held).for_each(|contents| {
+            // SAFETY: the behaviour holds the cown.
+            unsafe { (*contents).holder.store(thread, Relaxed) };
+        });
+        let mut user = None;
+        // Taken, since an exception must not be set while other code runs.
+        let mut returned =
+            orphan::end_after_body(call(&work, held, &mut user)).map_err(Raised::take);
+        worker::after_behaviour();
+        drop(reading);
+        written(held).for_each(|contents| {
+            // SAFETY: as above; the token is this thread's until now.
+            let settled = unsafe {
+                let settled = if (*contents).is_pinned {
+                    Ok(())
+                } else {
+                    cown::settle(&raw mut (*contents).held, user.as_ref())
+                };
+                (*contents).holder.store(NOBODY, Relaxed);
+                settled
+            };
+            match settled {
+                Err(raised) if returned.is_ok() => returned = Err(raised.take()),
+                Err(raised) => raised.clear(),
+                Ok(()) => {}
+            }
+        });
+        result.finish_packed(returned.map_err(Raised::restore));
+        drop(work);
+        noticeboard::forget_seen();
+    });
 }
 
 /// The contents of those cowns that Python has made, and that it does not only read.

@@ -55,6 +55,8 @@ unsafe impl Send for GivenUp {}
 pub struct Classes {
     /// `boc.Cown`.
     pub cown: Class,
+    /// `boc.PinnedCown`.
+    pub pinned_cown: Class,
     /// `boc.Buffer`.
     pub buffer: Class,
     /// `boc._boc.Definition`.
@@ -183,6 +185,7 @@ impl Interpreter {
             state: AtomicPtr::new(ptr::null_mut()),
             classes: Classes {
                 cown: Class::empty(),
+                pinned_cown: Class::empty(),
                 buffer: Class::empty(),
                 definition: Class::empty(),
                 parcel: Class::empty(),

@@ -28,6 +28,7 @@
 //! - [`behaviour`], [`errand`]: those that run in the main interpreter, and those that run in any;
 //! - [`reading`]: cowns that a behaviour only reads;
 //! - [`pool`]: which executor they go to;
+//! - [`pinned`]: those that the main thread runs;
 //! - [`worker`]: workers with interpreters of their own;
 //! - [`watched`]: what those take over from the program, and whether it has changed;
 //! - [`atomic`]: blocks whose behaviours are scheduled as one step;
@@ -61,6 +62,7 @@ pub mod object;
 pub mod orphan;
 pub mod parcel;
 pub mod patience;
+pub mod pinned;
 pub mod pool;
 pub mod scope;
 pub mod thing;

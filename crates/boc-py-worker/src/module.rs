@@ -57,7 +57,7 @@ pub(crate) fn in_workers() -> *mut PyModuleDef {
 
 const NO_SLOT: PyModuleDef_Slot = PyModuleDef_Slot { slot: 0, value: ptr::null_mut() };
 
-static METHODS: Table<PyMethodDef, 5> = Table::new([
+static METHODS: Table<PyMethodDef, 6> = Table::new([
     without(
         c"current_worker",
         current_worker,
@@ -67,6 +67,11 @@ static METHODS: Table<PyMethodDef, 5> = Table::new([
         c"flush_after_behaviour",
         flush_after_behaviour,
         c"flush_after_behaviour($module, /)\n--\n\nHas `boc._worker.flush` called at the end of the behaviour.",
+    ),
+    with_one(
+        c"set_importing",
+        set_importing,
+        c"set_importing($module, begins, /)\n--\n\nSays that a module is imported whose cowns are replaced then.",
     ),
     with_many(
         c"ask",
@@ -94,6 +99,14 @@ unsafe extern "C" fn tell(_: *mut PyObject, message: *mut PyObject) -> *mut PyOb
 unsafe extern "C" fn flush_after_behaviour(_: *mut PyObject, _: *mut PyObject) -> *mut PyObject {
     entered(|| {
         worker::flush_after_behaviour();
+        Ok(Object::none())
+    })
+}
+
+unsafe extern "C" fn set_importing(_: *mut PyObject, begins: *mut PyObject) -> *mut PyObject {
+    entered(|| {
+        // SAFETY: asks for the address alone.
+        cown::set_importing(begins == unsafe { ffi::Py_True() });
         Ok(Object::none())
     })
 }
@@ -149,7 +162,10 @@ pub unsafe fn fill(module: *mut PyObject) -> Result<()> {
     let classes = &interpreter::here().classes;
     // SAFETY: passed on to the caller.
     unsafe {
-        add_class(module, c"Cown", &classes.cown, cown::make_class(module)?)?;
+        let cown = cown::make_class(module)?;
+        let pinned = cown::make_pinned_class(module, &cown)?;
+        add_class(module, c"Cown", &classes.cown, cown)?;
+        add_class(module, c"PinnedCown", &classes.pinned_cown, pinned)?;
         add_class(module, c"Buffer", &classes.buffer, buffer::make_class(module)?)?;
         add_class(module, c"Definition", &classes.definition, definition::make_class(module)?)?;
         add_class(module, c"Parcel", &classes.parcel, parcel::make_class(module)?)?;

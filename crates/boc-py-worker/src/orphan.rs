@@ -3,7 +3,8 @@
 //! There the thread is an *orphan*: a worker of a pool that does not exist. While the body goes on, it
 //! is like a thread outside of behaviours, so that the child can use a pool of its own. When the body
 //! returns, there is nothing in the child to return to: the rest of the behaviour, and those that
-//! come next, are the parent's. So the child ends.
+//! come next, are the parent's. So the child ends. So does that of the main thread, if that forks while it runs a
+//! behaviour that is pinned to it.
 //!
 //! The same holds for a finaliser behind a body. Where such code is called by others, the child is
 //! noticed a little later: before it runs another behaviour, or sleeps.
@@ -15,7 +16,7 @@ use crate::{
     ending,
     error::Result,
     object::{self, Object},
-    threads,
+    pinned, threads,
 };
 
 thread_local! {
@@ -24,9 +25,15 @@ thread_local! {
 
 /// To be called in a child process, on the thread that forked.
 pub fn leave_pool_after_fork() {
-    if raw::forget_worker() {
+    // The main thread can be in the middle of one, too.
+    if pinned::leave_after_fork() | raw::forget_worker() {
         ORPHAN.set(true);
     }
+}
+
+/// Says whether this thread is an orphan, which it is not while it runs behaviours of its own; says whether it was.
+pub(crate) fn replace(orphan: bool) -> bool {
+    ORPHAN.replace(orphan)
 }
 
 /// Ends the process if this thread is an orphan, and has returned from what it did as a worker.

@@ -7,7 +7,7 @@ use crate::{
     error::{self, Raised, Result},
     mail,
     object::{self, Object, class_name},
-    threads,
+    pinned, threads,
 };
 
 /// How long a signal can wait for its handler, at the most.
@@ -78,16 +78,43 @@ pub fn wait(deadline: Option<Instant>, wait: impl Fn(Option<Instant>) -> bool) -
     loop {
         let (until, last) = slice(deadline);
         let over = threads::detached(|| wait(Some(until)));
-        // Who has nothing to wait for any more wants to see it all.
-        mail::deliver((!over).then_some(SLICE))?;
-        if over {
-            return Ok(true);
-        }
-        check_signals()?;
-        if last {
-            return Ok(false);
+        if look_around(over)? || last {
+            return Ok(over);
         }
     }
+}
+
+/// As [`wait`], for what behaviours bring about: the main thread meanwhile runs those that are pinned to it. `wait` gets
+/// as well whether it is to return when there is one of these.
+pub fn wait_for_behaviours(
+    deadline: Option<Instant>,
+    wait: impl Fn(Option<Instant>, bool) -> bool,
+) -> Result<bool> {
+    let has_passed = || deadline.is_some_and(|deadline| deadline <= Instant::now());
+    loop {
+        let served = pinned::is_served_here();
+        let (mut until, _) = slice(deadline);
+        if served {
+            until = until.min(Instant::now() + pinned::patience());
+        }
+        let over = threads::detached(|| wait(Some(until), served));
+        if look_around(over)? || has_passed() {
+            return Ok(over);
+        }
+        if served {
+            pinned::serve()?;
+        }
+    }
+}
+
+/// What a wait does between two slices. Says again whether it is over.
+fn look_around(over: bool) -> Result<bool> {
+    // Who has nothing to wait for any more wants to see it all.
+    mail::deliver((!over).then_some(SLICE))?;
+    if !over {
+        check_signals()?;
+    }
+    Ok(over)
 }
 
 /// Until when to wait before signals are looked at, and whether the deadline has passed then.

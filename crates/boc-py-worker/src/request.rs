@@ -1,6 +1,9 @@
 //! What a behaviour asks for: its cowns and its arguments.
 
-use boc_core::raw::{self, Access, Held, Mode, ResultCown};
+use boc_core::{
+    ExecutorRef,
+    raw::{self, Access, Held, Mode, ResultCown},
+};
 use pyo3_ffi::{self as ffi, PyObject};
 use smallvec::SmallVec;
 use std::{collections::HashSet, sync::Arc};
@@ -19,6 +22,7 @@ use crate::{
     kept::Kept,
     object::{Object, class_name},
     parcel::Parcel,
+    pinned,
     pool::{self, Refusal, Target},
     reading,
     scope::{self, Scope},
@@ -156,6 +160,14 @@ impl Request {
                 return self.schedule_on(target, refusal, Departure::new(), work, Body::run);
             }
             let mut departure = Departure::new();
+            if self.is_pinned() && interpreter::here().is_main() {
+                // It runs here as well, so that only what other behaviours use has to be packed.
+                if let Err(raised) = self.pack_cowns(&mut departure) {
+                    return Some(Err(raised));
+                }
+                let work = || self.body(function);
+                return self.schedule_on(target, refusal, departure, work, Body::run_among_copies);
+            }
             let errand = match self.errand(function, &mut departure) {
                 Ok(errand) => errand,
                 Err(raised) => return Some(Err(raised)),
@@ -174,10 +186,31 @@ impl Request {
         work: impl FnOnce() -> W,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
-        if atomic::is_open() {
-            return self.add_to_block(target, departure, work(), run);
+        if !self.is_pinned() {
+            return self.schedule_to(None, target, refusal, departure, work, run);
         }
-        let begun = raw::begin(target.executor, self.cowns.len());
+        let (runs, work) = (Some(pinned::executor()), || (work(), run));
+        self.schedule_to(runs, target, refusal, departure, work, pinned::run_noted)
+    }
+
+    /// As [`Self::schedule_on`]; it runs elsewhere, if that is said.
+    fn schedule_to<W: Send + 'static>(
+        &self,
+        runs: Option<&ExecutorRef>,
+        target: Target<'_>,
+        refusal: Refusal,
+        departure: Departure,
+        work: impl FnOnce() -> W,
+        run: fn(W, Held<'_>, &mut Contents),
+    ) -> Option<Result<Cown>> {
+        if atomic::is_open() {
+            return self.add_to_block(runs, target, departure, work(), run);
+        }
+        let count = self.cowns.len();
+        let begun = match runs {
+            None => raw::begin(target.executor, count),
+            Some(runs) => raw::begin_elsewhere(target.executor, runs, count),
+        };
         if begun.is_none() && refusal == Refusal::IsTold {
             return None;
         }
@@ -207,6 +240,7 @@ impl Request {
     /// Schedules it with the others of the block that this thread is in. `None` if the pool takes no more.
     fn add_to_block<W: Send + 'static>(
         &self,
+        runs: Option<&ExecutorRef>,
         target: Target<'_>,
         departure: Departure,
         work: W,
@@ -215,7 +249,7 @@ impl Request {
         let (scope, run) = in_scope(work, run);
         let cowns: SmallVec<[Access; 4]> = self.accesses().collect();
         // SAFETY: `self` refers to the cowns, each of which it has once.
-        let added = unsafe { atomic::add(target.executor, &cowns, departure, run) };
+        let added = unsafe { atomic::add(target.executor, runs, &cowns, departure, run) };
         let stopped =
             || error::runtime_error("the workers were stopped inside of a block of atomic()");
         Some(added.and_then(|added| Ok(known_to(scope, added.ok_or_else(stopped)?))))
@@ -229,6 +263,11 @@ impl Request {
     fn accesses(&self) -> impl ExactSizeIterator<Item = Access> {
         let modes = self.cowns.iter().map(|wanted| wanted.mode);
         self.cowns().zip(modes).map(|(cown, mode)| Access { cown: cown.address(), mode })
+    }
+
+    /// Whether it is for the main thread.
+    fn is_pinned(&self) -> bool {
+        self.cowns().any(Cown::is_pinned)
     }
 
     /// For the main interpreter.
@@ -251,8 +290,12 @@ impl Request {
         // The cowns come last, since some of them are held from then on, and the rest can run the program's code.
         let packed = Function::of(function, departure)?;
         let arguments = self.packed(function, departure)?;
-        self.cowns().try_for_each(|cown| cown.make_ready_to_go(departure))?;
+        self.pack_cowns(departure)?;
         Ok(Errand { function: packed, arguments })
+    }
+
+    fn pack_cowns(&self, departure: &mut Departure) -> Result<()> {
+        self.cowns().try_for_each(|cown| cown.make_ready_to_go(departure))
     }
 
     /// The arguments for any interpreter.

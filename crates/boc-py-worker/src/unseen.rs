@@ -52,6 +52,11 @@ impl Unseen {
         Ok(Self(Kept::new(unseen)))
     }
 
+    /// Another reference to it, of a thread that is attached to the main interpreter.
+    pub(crate) fn share(&self) -> Self {
+        Self(Kept::new(self.0.object()))
+    }
+
     fn entry(&self) -> &Entry {
         // SAFETY: the class is a subclass of that which was made for this.
         unsafe { &class::value::<Raised>(self.0.as_ptr()).entry }

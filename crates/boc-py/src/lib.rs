@@ -4,11 +4,13 @@
 //! [`boc_py_worker`]. Here is the rest:
 //!
 //! - [`pool`]: the worker threads;
+//! - [`pinned`]: what the main thread runs;
 //! - [`extension`]: what extensions in C and C++ can do;
 //! - [`convert`]: between PyO3 and the crate that works without it.
 
 mod convert;
 mod extension;
+mod pinned;
 mod pool;
 
 use boc_py_worker::{interpreter, module, scope, unseen};
@@ -41,6 +43,10 @@ mod _boc {
     #[pymodule_export]
     use super::{
         extension::objects::{hold_objects, let_go_of_objects},
+        pinned::{
+            close_pinned, forget_pinned_after_fork, is_main_thread, nudge_pinned, pump_pinned,
+            set_main_thread, set_pinned_poll, wait_for_pinned, wait_for_starving, watch_pinned,
+        },
         pool::{
             Pool, cancelled, check_timeout, clear_messages, clear_noticeboard,
             end_resting_interpreters, forget_after_fork, forget_callbacks_after_fork, free_nothing,
@@ -82,6 +88,7 @@ fn fill(module: &Bound<'_, PyModule>) -> PyResult<()> {
         "Definition",
         "IN_WORKER",
         "Parcel",
+        "PinnedCown",
         "Raised",
         "SCOPE",
         "Scope",

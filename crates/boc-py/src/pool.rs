@@ -4,7 +4,7 @@ use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
 use boc_py_worker::{
     atomic, callbacks, contents, debug, messages, noticeboard, orphan,
     parcel::Parcel,
-    patience, pool, scope, unseen, value, watched,
+    patience, pinned, pool, scope, unseen, value, watched,
     worker::{self, Crew},
 };
 use pyo3::{
@@ -139,12 +139,15 @@ impl Pool {
         if pool::inside_behaviour() {
             return Err(PyRuntimeError::new_err(QuiesceError::InsideBehaviour.to_string()));
         }
-        let quiesce = |until: Option<Instant>| {
+        let quiesce = |until: Option<Instant>, served: bool| {
+            if served {
+                return pinned::quiesce(&self.runtime, until);
+            }
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             self.runtime.quiesce(left).is_ok()
         };
         let deadline = timeout.and_then(|Timeout(seconds)| patience::deadline(seconds));
-        let waited = patience::wait(deadline, quiesce);
+        let waited = patience::wait_for_behaviours(deadline, quiesce);
         if waited.map_err(|raised| convert::error(py, raised))? {
             return Ok(());
         }
@@ -157,11 +160,12 @@ impl Pool {
     /// Tells the workers to end when nothing is in flight, and waits for that.
     fn drain(&self, py: Python<'_>) -> PyResult<()> {
         self.runtime.drain();
-        let retired = |until: Option<Instant>| {
+        let retired = |until: Option<Instant>, _: bool| {
             let left = until.map(|until| until.saturating_duration_since(Instant::now()));
             self.runtime.wait_retired(left)
         };
-        patience::wait(None, retired).map(|_| ()).map_err(|raised| convert::error(py, raised))
+        let waited = patience::wait_for_behaviours(None, retired);
+        waited.map(|_| ()).map_err(|raised| convert::error(py, raised))
     }
 
     /// Tells the workers to end after the behaviour they are running; what has not started is

@@ -29,6 +29,7 @@ from boc._boc import (
     TIMEOUT,
     Buffer,
     Cown,
+    PinnedCown,
     atomic,
     drain,
     notice_delete,
@@ -46,20 +47,33 @@ from boc._boc import (
 )
 from boc._include import get_include, get_sources
 from boc._removed import REMOVED
-from boc._waiting import WaitResult
+from boc._waiting import PumpResult, WaitResult
 
 if TYPE_CHECKING or not IN_WORKER:
     from boc._boc import _C_API as _C_API
+    from boc._pinned import pump, pumping, set_pump_watchdog, set_wait_pump_poll
     from boc._runtime import WORKER_COUNT, backend, quiesce, start, stats, wait
     from boc._scope import scope
 else:
     import sys
 
     from boc import _inside
-    from boc._inside import WORKER_COUNT, backend, quiesce, scope, start, stats, wait
+    from boc._inside import (
+        WORKER_COUNT,
+        backend,
+        pump,
+        pumping,
+        quiesce,
+        scope,
+        set_pump_watchdog,
+        set_wait_pump_poll,
+        start,
+        stats,
+        wait,
+    )
 
     # Functions of the main interpreter are sent by their names.
-    sys.modules["boc._runtime"] = sys.modules["boc._scope"] = _inside
+    sys.modules["boc._runtime"] = sys.modules["boc._scope"] = sys.modules["boc._pinned"] = _inside
 
 __version__: str
 
@@ -85,6 +99,8 @@ __all__ = [
     "AliasWarning",
     "Buffer",
     "Cown",
+    "PinnedCown",
+    "PumpResult",
     "WaitResult",
     "__version__",
     "atomic",
@@ -98,12 +114,16 @@ __all__ = [
     "notice_update",
     "notice_write",
     "noticeboard",
+    "pump",
+    "pumping",
     "quiesce",
     "read",
     "receive",
     "scope",
     "send",
+    "set_pump_watchdog",
     "set_tags",
+    "set_wait_pump_poll",
     "start",
     "stats",
     "wait",

@@ -13,6 +13,7 @@ __all__ = [
     "Definition",
     "IN_WORKER",
     "Parcel",
+    "PinnedCown",
     "Pool",
     "Raised",
     "SCOPE",
@@ -24,13 +25,16 @@ __all__ = [
     "check_timeout",
     "clear_messages",
     "clear_noticeboard",
+    "close_pinned",
     "drain",
     "end_resting_interpreters",
     "forget_after_fork",
     "forget_callbacks_after_fork",
+    "forget_pinned_after_fork",
     "free_nothing",
     "hold_objects",
     "inside_behaviour",
+    "is_main_thread",
     "leave_pool_after_fork",
     "let_go_of_objects",
     "limit_noticeboard",
@@ -41,8 +45,10 @@ __all__ = [
     "notice_update",
     "notice_write",
     "noticeboard",
+    "nudge_pinned",
     "open_scope",
     "pause_interpreters",
+    "pump_pinned",
     "raise_in_thread",
     "read_noticeboard",
     "receive",
@@ -52,12 +58,17 @@ __all__ = [
     "set_callbacks_served",
     "set_debug",
     "set_exiting",
+    "set_main_thread",
+    "set_pinned_poll",
     "set_tags",
     "settings_changed",
     "take_callbacks",
     "take_unseen",
     "try_import",
     "wait_for_callbacks",
+    "wait_for_pinned",
+    "wait_for_starving",
+    "watch_pinned",
     "watch_settings",
     "when",
     "whencall",
@@ -70,7 +81,7 @@ TIMEOUT: str
 _T = TypeVar("_T")
 _R = TypeVar("_R")
 
-@final
+@disjoint_base
 class Cown(Generic[_T]):
     def __new__(cls, value: _T) -> Cown[_T]: ...
     @property
@@ -107,6 +118,10 @@ class Cown(Generic[_T]):
     def __hash__(self) -> int: ...
     @classmethod
     def __class_getitem__(cls, key: Any, /) -> GenericAlias: ...
+
+@final
+class PinnedCown(Cown[_T]):
+    def __new__(cls, value: _T) -> PinnedCown[_T]: ...
 
 @final
 class Buffer:
@@ -234,6 +249,19 @@ class Pool:
     def stop(self) -> None: ...
     def in_flight(self) -> int: ...
     def stats(self) -> list[dict[str, int]]: ...
+
+def pump_pinned(
+    limit: int | None, milliseconds: int | None, raise_on_error: bool
+) -> tuple[int, bool, int]: ...
+def set_main_thread(ident: int) -> None: ...
+def is_main_thread() -> bool: ...
+def set_pinned_poll(milliseconds: int) -> None: ...
+def wait_for_pinned(seen: int) -> int: ...
+def nudge_pinned() -> None: ...
+def watch_pinned() -> int: ...
+def wait_for_starving(watch: int, milliseconds: int) -> tuple[int, int] | None: ...
+def close_pinned() -> None: ...
+def forget_pinned_after_fork() -> None: ...
 
 def cancelled() -> int: ...
 def clear_messages() -> None: ...

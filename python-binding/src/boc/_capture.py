@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 from cloudpickle import cloudpickle  # type: ignore[import-untyped]
 
 from boc import _definitions
-from boc._boc import Buffer, Cown, Definition
+from boc._boc import Buffer, Cown, Definition, PinnedCown
 from boc._dispatching import is_dispatching
 from boc._guards import CELL, CLASS, MISSING, NAME, Guard, is_data
 from boc._identities import Identities
@@ -314,6 +314,7 @@ _SENTINELS = {
 
 _CONSTANT = {
     Cown,
+    PinnedCown,
     Definition,
     NoneType,
     EllipsisType,

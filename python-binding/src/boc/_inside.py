@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 WORKER_COUNT: int = 1
@@ -48,6 +49,30 @@ def scope(*, timeout: float | None = None) -> Any:
         "scope() inside of a behaviour would wait for what comes after that: schedule what comes next "
         "with @when over the results instead"
     )
+
+
+def pump(deadline_ms: int | None = None, max_behaviors: int | None = None, raise_on_error: bool = False) -> Any:
+    """Raises a RuntimeError here."""
+    _only_in_main_thread("pump()")
+
+
+def pumping(*, budget_ms: int = 10) -> Any:
+    """Raises a RuntimeError here."""
+    _only_in_main_thread("pumping()")
+
+
+def set_pump_watchdog(warn_ms: int | None = 1000, on_starve: Callable[[int, str], object] | None = None) -> None:
+    """Raises a RuntimeError here."""
+    _only_in_main_thread("set_pump_watchdog()")
+
+
+def set_wait_pump_poll(ms: int = 50) -> None:
+    """Raises a RuntimeError here."""
+    _only_in_main_thread("set_wait_pump_poll()")
+
+
+def _only_in_main_thread(what: str) -> NoReturn:
+    raise RuntimeError(f"{what} inside of a worker's interpreter: only the main program pumps, where pinned cowns live")
 
 
 def stats() -> list[dict[str, int]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from boc._boc import Cown
+from boc._boc import Cown, PinnedCown
+
+_CLASSES = (Cown, PinnedCown)
 
 Found = dict[tuple[str, ...], Any]
 """Values by where they are: a name in the module, or that of a class and a name in it."""
@@ -27,10 +29,10 @@ def find(module: ModuleType) -> Found:
 def _has_cowns(value: Any) -> bool:
     kind = type(value)
     if kind is dict:
-        return any(type(member) is Cown for member in value.values())
+        return any(type(member) in _CLASSES for member in value.values())
     if kind in (list, tuple, set, frozenset):
-        return any(type(member) is Cown for member in value)
-    return kind is Cown
+        return any(type(member) in _CLASSES for member in value)
+    return kind in _CLASSES
 
 
 def put(module: ModuleType, found: Found) -> None:

@@ -27,7 +27,9 @@ from boc._boc import (
     check_timeout,
     clear_messages,
     clear_noticeboard,
+    close_pinned,
     forget_after_fork,
+    forget_pinned_after_fork,
     free_nothing,
     hold_objects,
     inside_behaviour,
@@ -84,6 +86,8 @@ class _State:
         self.workers: Direct | SubInterpreters | None = None
         self.warned_about_gil = False
         self.exiting = False
+        self.draining = 0
+        """How many threads wait for the end of a pool that is not in use any more."""
 
 
 _state = _State()
@@ -101,6 +105,11 @@ def backend() -> str:
     """
     workers = _state.workers
     return _chosen_backend(None) if workers is None else workers.name
+
+
+def is_running() -> bool:
+    """Whether there are workers, or some that are about to end."""
+    return _state.pool is not None or _state.draining > 0
 
 
 def _chosen_backend(asked: str | None) -> str:
@@ -334,11 +343,16 @@ def wait(timeout: float | None = None, *, stats: bool = False, noticeboard: bool
             mine = _state.pool is pool
             if mine:
                 workers, _state.pool, _state.workers = _state.workers, None, None
+                _state.draining += 1
                 Pool.deactivate()
         if mine and workers is not None:
-            # Behaviours that another thread scheduled in the meantime still run.
-            pool.drain()
-            workers.join()
+            try:
+                # Behaviours that another thread scheduled in the meantime still run.
+                pool.drain()
+                workers.join()
+            finally:
+                with _state.lock:
+                    _state.draining -= 1
     with _state.lock:
         notices = read_noticeboard() if noticeboard else None
         # Another thread may have started the next workers, whose board it is by now.
@@ -370,6 +384,7 @@ def _at_exit() -> None:
     if pool is not None and workers is not None:
         cancelled_before = cancelled()
         pool.stop()
+        close_pinned()
         if not _ended(workers.join, _EXIT_GRACE):
             for name in workers.interrupt():
                 _log.warning("%s is still running a behaviour at exit; ending it", name)
@@ -439,6 +454,7 @@ def _after_fork_in_child() -> None:
         Pool.deactivate()
     _state.__init__()  # type: ignore[misc]
     set_exiting(False)
+    forget_pinned_after_fork()
     forget_after_fork()
 
 

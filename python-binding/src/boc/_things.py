@@ -6,10 +6,10 @@ import threading
 from types import TracebackType
 from typing import Any
 
-from boc._boc import Buffer, Cown, Definition
+from boc._boc import Buffer, Cown, Definition, PinnedCown
 
-CLASSES = frozenset((Buffer, Cown, Definition))
-"""The classes of what crosses by reference. Nobody can derive from them."""
+CLASSES = frozenset((Buffer, Cown, PinnedCown, Definition))
+"""The classes of what crosses by reference. The program cannot derive from them."""
 
 
 class _Here(threading.local):

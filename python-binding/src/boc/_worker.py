@@ -18,6 +18,7 @@ from boc._boc import (  # type: ignore[attr-defined,unused-ignore]
     ask,
     current_worker,
     flush_after_behaviour,
+    set_importing,
     tell,
 )
 
@@ -167,7 +168,11 @@ def _with(
     execute = spec.loader.exec_module
 
     def and_connect(module: ModuleType) -> None:
-        execute(module)
+        set_importing(True)
+        try:
+            execute(module)
+        finally:
+            set_importing(False)
         connect(module)
 
     spec.loader.exec_module = and_connect  # type: ignore[method-assign]

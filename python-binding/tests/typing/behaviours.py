@@ -10,7 +10,7 @@ from concurrent.futures import Future
 
 from typing_extensions import assert_type
 
-from boc import Buffer, Cown, read, scope, when, whencall
+from boc import Buffer, Cown, PinnedCown, PumpResult, pump, read, scope, when, whencall
 
 numbers = Cown([1, 2])
 name = Cown("name")
@@ -144,6 +144,19 @@ def memory(buffer: Cown[Buffer]) -> int:
 assert_type(memory, Cown[int])
 
 
+widget = PinnedCown("a label")
+
+
+@when(widget, numbers)
+def shows(widget: PinnedCown[str], numbers: Cown[list[int]]) -> str:
+    return widget.value * len(numbers.value)
+
+
+assert_type(shows, Cown[str])
+assert_type(pump(deadline_ms=5), PumpResult)
+assert_type(pump(max_behaviors=1).executed, int)
+
+
 # Mistakes.
 
 
@@ -166,3 +179,5 @@ when("name")  # wrong
 when(name)(lambda name: name.value.no_such_method())  # wrong
 Cown()  # wrong
 name.value = 5  # wrong
+pump("5")  # wrong
+when(widget)(lambda widget: widget.value.no_such_method())  # wrong

@@ -346,15 +346,38 @@ impl Runtime {
     ///
     /// If the time ran out, or if it is called inside of a behaviour.
     pub fn quiesce(&self, timeout: Option<Duration>) -> Result<(), QuiesceError> {
+        self.quiesce_unless(timeout, &|| false)
+    }
+
+    /// As [`Runtime::quiesce`], but gives up, as if the time had run out, when `unless` says so. It is asked before each
+    /// wait, and after [`Runtime::look_again`]; it must neither block nor use the runtime.
+    ///
+    /// For a thread that has something else to do meanwhile, as when behaviours of this runtime are waiting for it
+    /// to run them.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Runtime::quiesce`].
+    pub fn quiesce_unless(
+        &self,
+        timeout: Option<Duration>,
+        unless: &dyn Fn() -> bool,
+    ) -> Result<(), QuiesceError> {
         if outcome::inside() {
             return Err(QuiesceError::InsideBehaviour);
         }
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        if self.shared.wait_until_quiescent(deadline) {
+        if self.shared.wait_until_quiescent(deadline, unless) {
             Ok(())
         } else {
             Err(QuiesceError::TimedOut)
         }
+    }
+
+    /// Has those who wait in [`Runtime::quiesce_unless`] ask what they wait for as well. What that depends on is to be
+    /// changed before.
+    pub fn look_again(&self) {
+        self.shared.notify_quiescence_waiters();
     }
 
     /// Makes the calling thread a worker, until the runtime is shut down.

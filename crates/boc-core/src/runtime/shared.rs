@@ -237,8 +237,13 @@ impl Shared {
         }
     }
 
-    /// Waits until nothing is in flight or the deadline has passed; says which.
-    pub(super) fn wait_until_quiescent(&self, deadline: Option<Instant>) -> bool {
+    /// Waits until nothing is in flight, the deadline has passed, or `unless` holds, which is asked again after
+    /// [`Self::notify_quiescence_waiters`]. Says whether nothing is in flight.
+    pub(super) fn wait_until_quiescent(
+        &self,
+        deadline: Option<Instant>,
+        unless: &dyn Fn() -> bool,
+    ) -> bool {
         self.waiting.fetch_add(1, SeqCst);
         let mut guard = lock!(self.quiescence);
         let quiescent = loop {
@@ -247,6 +252,9 @@ impl Shared {
             fence(SeqCst);
             if self.in_flight() == 0 {
                 break true;
+            }
+            if unless() {
+                break false;
             }
             match wait_on(&self.quiescent, guard, deadline) {
                 Ok(again) => guard = again,
@@ -266,7 +274,8 @@ impl Shared {
         }
     }
 
-    fn notify_quiescence_waiters(&self) {
+    /// Has who waits for quiescence look again.
+    pub(super) fn notify_quiescence_waiters(&self) {
         // Under the lock: a thread between its check and its wait must not miss this.
         let _guard = lock!(self.quiescence);
         self.quiescent.notify_all();

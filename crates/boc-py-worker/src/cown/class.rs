@@ -2,6 +2,7 @@
 
 use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyTypeObject};
 use std::{
+    cell::Cell,
     ffi::{c_int, c_void},
     mem,
 };
@@ -23,9 +24,48 @@ use crate::{
 ///
 /// The thread is attached; `module` is the module `boc._boc`.
 pub unsafe fn make_class(module: *mut PyObject) -> error::Result<Object> {
-    let flags = ffi::Py_TPFLAGS_HAVE_GC;
+    // For `PinnedCown`; others are refused by `__init_subclass__`.
+    let flags = ffi::Py_TPFLAGS_HAVE_GC | ffi::Py_TPFLAGS_BASETYPE;
     // SAFETY: passed on to the caller; the slots are those of a `Cown`.
     unsafe { class::make::<Cown>(module, c"boc.Cown", flags, SLOTS.get()) }
+}
+
+/// Makes the class `PinnedCown`, which belongs to the caller, and is derived from `Cown`.
+///
+/// # Safety
+///
+/// As for [`make_class`]; `cown` is what that has made.
+pub unsafe fn make_pinned_class(module: *mut PyObject, cown: &Object) -> error::Result<Object> {
+    static SLOTS: Table<ffi::PyType_Slot, 6> = Table::new([
+        class::doc(
+            c"PinnedCown(value)\n--\n\nA cown whose value stays in the main thread of the main interpreter, as \
+              objects of a user interface do.\n\nBehaviours that name one run there: in `pump()`, and while the \
+              main thread waits for behaviours. Made in the\nmain interpreter alone.",
+        ),
+        slot(ffi::Py_tp_new, new_pinned as *mut c_void),
+        // Which are not inherited by a class that has none of them.
+        slot(ffi::Py_tp_dealloc, class::dealloc::<Cown> as *mut c_void),
+        slot(ffi::Py_tp_traverse, traverse as *mut c_void),
+        slot(ffi::Py_tp_clear, clear as *mut c_void),
+        NO_SLOT,
+    ]);
+    let flags = ffi::Py_TPFLAGS_HAVE_GC;
+    // SAFETY: passed on to the caller; the slots are those of a `Cown`.
+    unsafe {
+        let (name, slots) = (c"boc.PinnedCown", SLOTS.get());
+        class::make_derived::<Cown>(module, name, flags, slots, cown.as_ptr())
+    }
+}
+
+thread_local! {
+    /// How many modules this thread, that of a worker, is importing whose cowns are those of the program.
+    static IMPORTING: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Says that this thread begins, or ends, to import a module whose cowns are replaced by those of the program.
+pub fn set_importing(begins: bool) {
+    let count = IMPORTING.get();
+    IMPORTING.set(if begins { count + 1 } else { count.saturating_sub(1) });
 }
 
 static SLOTS: Table<ffi::PyType_Slot, 13> = Table::new([
@@ -47,7 +87,7 @@ static SLOTS: Table<ffi::PyType_Slot, 13> = Table::new([
     NO_SLOT,
 ]);
 
-static METHODS: Table<PyMethodDef, 13> = Table::new([
+static METHODS: Table<PyMethodDef, 14> = Table::new([
     without(
         c"acquire",
         acquire,
@@ -110,6 +150,12 @@ static METHODS: Table<PyMethodDef, 13> = Table::new([
         generic.ml_flags |= ffi::METH_CLASS;
         generic
     },
+    {
+        let doc = c"Nobody can derive from a class of cowns.";
+        let mut derived = with_many(c"__init_subclass__", derived, doc);
+        derived.ml_flags |= ffi::METH_CLASS;
+        derived
+    },
     NO_METHOD,
 ]);
 
@@ -149,6 +195,41 @@ unsafe extern "C" fn new(
     entered(|| unsafe {
         let [value] = class::arguments_of_new("Cown", ["value"], 1, arguments, named)?;
         Cown::new(Object::from_borrowed(value)).into_object()
+    })
+}
+
+unsafe extern "C" fn new_pinned(
+    _: *mut PyTypeObject,
+    arguments: *mut PyObject,
+    named: *mut PyObject,
+) -> *mut PyObject {
+    // SAFETY: called by Python; what it passes is alive during the call.
+    entered(|| unsafe {
+        let [value] = class::arguments_of_new("PinnedCown", ["value"], 1, arguments, named)?;
+        if interpreter::here().is_main() {
+            return Cown::pinned(Object::from_borrowed(value)).into_object();
+        }
+        if IMPORTING.get() > 0 {
+            // Nobody sees it: when the module is there, its cowns are those of the program.
+            return Cown::pinned_elsewhere().into_object();
+        }
+        Err(error::runtime_error(
+            "a PinnedCown can be made in the main interpreter alone, where its value stays: make it there, and \
+             pass it to the behaviour",
+        ))
+    })
+}
+
+unsafe extern "C" fn derived(
+    class: *mut PyObject,
+    _: *mut *mut PyObject,
+    _: ffi::Py_ssize_t,
+) -> *mut PyObject {
+    entered(|| {
+        // SAFETY: called by Python with the class that is being made, which is alive.
+        let base = unsafe { Object::from_borrowed(class) }.get(c"__base__")?;
+        let name = base.get(c"__name__")?.text();
+        Err(error::type_error(format!("type 'boc.{name}' is not an acceptable base type")))
     })
 }
 

@@ -99,6 +99,7 @@ impl Encoder {
             } else {
                 let classes = &self.interpreter.classes;
                 let is_thing = class == classes.cown.get()
+                    || class == classes.pinned_cown.get()
                     || class == classes.buffer.get()
                     || class == classes.definition.get();
                 if !is_thing {

@@ -131,6 +131,11 @@ unsafe extern "C" fn cown(object: *mut PyObject) -> *mut boc_cown {
             let kind = object.get_type();
             return Err(PyTypeError::new_err(format!("expected a boc.Cown, not {}", kind.name()?)));
         };
+        if cown.is_pinned() {
+            return Err(PyTypeError::new_err(
+                "a PinnedCown is for the main thread, where no behaviour of an extension runs: pass a Cown",
+            ));
+        }
         // What an extension schedules waits for the end of no block of `atomic()`.
         cown.check_scheduled().map_err(|raised| convert::error(py, raised))?;
         objects::enter(&object, cown)?;

@@ -67,7 +67,7 @@ impl Host for Interpreter {
         if !is_attached() {
             return done(wait(deadline));
         }
-        match patience::wait(deadline, wait) {
+        match patience::wait_for_behaviours(deadline, |until, _| wait(until)) {
             Ok(over) => done(over),
             // The exception is set, which is said by this.
             Err(_) => Waited::Interrupted,
