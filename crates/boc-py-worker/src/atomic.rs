@@ -8,7 +8,7 @@
 
 use boc_core::{
     Batch, ExecutorRef,
-    raw::{self, Access, Held, ResultCown},
+    raw::{self, Access, Held, Label, ResultCown},
 };
 use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyTypeObject};
 use std::{
@@ -78,6 +78,7 @@ pub fn refuse_to_wait(what: &str) -> Result<()> {
 pub(crate) unsafe fn add(
     executor: &ExecutorRef,
     cowns: &[Access],
+    label: impl FnOnce() -> Option<Label>,
     departure: Departure,
     work: impl FnOnce(Held<'_>, &mut Contents) + Send + 'static,
 ) -> Result<Option<ResultCown<Contents>>> {
@@ -92,7 +93,7 @@ pub(crate) unsafe fn add(
         work(held, result);
     };
     // SAFETY: passed on to the caller.
-    let added = unsafe { raw::add(batch, cowns, || None, state, work) };
+    let added = unsafe { raw::add(batch, cowns, label, state, work) };
     if let Ok(Some(_)) = &added {
         block.departures.push(departure);
     }

@@ -26,6 +26,7 @@
 //! - [`cown`], [`contents`]: the class `Cown`, and what a cown holds;
 //! - [`when`], [`request`], [`signature`]: from the arguments of `when` to a behaviour;
 //! - [`behaviour`], [`errand`]: those that run in the main interpreter, and those that run in any;
+//! - [`label`]: what they are called for who looks from outside;
 //! - [`pool`]: which executor they go to;
 //! - [`worker`]: workers with interpreters of their own;
 //! - [`watched`]: what those take over from the program, and whether it has changed;
@@ -73,6 +74,7 @@ mod behaviour;
 mod departure;
 mod errand;
 pub mod failure;
+mod label;
 mod message;
 mod per_process;
 mod request;

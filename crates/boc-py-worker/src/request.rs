@@ -17,6 +17,7 @@ use crate::{
     function::Function,
     interpreter,
     kept::Kept,
+    label,
     object::{Object, class_name},
     parcel::Parcel,
     pool::{self, Refusal, Target},
@@ -140,14 +141,15 @@ impl Request {
         pool::with_target(|target, refusal| {
             if !target.by_value {
                 let work = || self.body(function);
-                return self.schedule_on(target, refusal, Departure::new(), work, Body::run);
+                let departure = Departure::new();
+                return self.schedule_on(target, refusal, departure, function, work, Body::run);
             }
             let mut departure = Departure::new();
             let errand = match self.errand(function, &mut departure) {
                 Ok(errand) => errand,
                 Err(raised) => return Some(Err(raised)),
             };
-            self.schedule_on(target, refusal, departure, || errand, Errand::run)
+            self.schedule_on(target, refusal, departure, function, || errand, Errand::run)
         })??
         .into_object()
     }
@@ -158,11 +160,12 @@ impl Request {
         target: Target<'_>,
         refusal: Refusal,
         departure: Departure,
+        function: &Object,
         work: impl FnOnce() -> W,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
         if atomic::is_open() {
-            return self.add_to_block(target, departure, work(), run);
+            return self.add_to_block(target, departure, function, work(), run);
         }
         let begun = raw::begin(target.executor, self.cowns.len());
         if begun.is_none() && refusal == Refusal::IsTold {
@@ -179,7 +182,7 @@ impl Request {
         // SAFETY: `self` refers to the cowns.
         let scheduled = unsafe {
             match begun {
-                Some(begun) => begun.when(cowns, || None, Contents::default(), run),
+                Some(begun) => begun.when(cowns, || label::of(function), Contents::default(), run),
                 // Which cancels it.
                 None => {
                     let cowns: SmallVec<[Access; 4]> = cowns.collect();
@@ -196,13 +199,15 @@ impl Request {
         &self,
         target: Target<'_>,
         departure: Departure,
+        function: &Object,
         work: W,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
         let (scope, run) = in_scope(work, run);
         let cowns: SmallVec<[Access; 4]> = self.cowns().map(Cown::access).collect();
+        let label = || label::of(function);
         // SAFETY: `self` refers to the cowns, each of which it has once.
-        let added = unsafe { atomic::add(target.executor, &cowns, departure, run) };
+        let added = unsafe { atomic::add(target.executor, &cowns, label, departure, run) };
         let stopped =
             || error::runtime_error("the workers were stopped inside of a block of atomic()");
         Some(added.and_then(|added| Ok(known_to(scope, added.ok_or_else(stopped)?))))

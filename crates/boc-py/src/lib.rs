@@ -4,12 +4,16 @@
 //! [`boc_py_worker`]. Here is the rest:
 //!
 //! - [`pool`]: the worker threads;
+//! - [`report`]: what they do, and who waits for whom;
+//! - [`trace`]: what they have done, as a file;
 //! - [`extension`]: what extensions in C and C++ can do;
 //! - [`convert`]: between PyO3 and the crate that works without it.
 
 mod convert;
 mod extension;
 mod pool;
+mod report;
+mod trace;
 
 use boc_py_worker::{interpreter, module, scope, unseen};
 use pyo3::{exceptions::PyImportError, ffi, prelude::*, types::PyBool};
@@ -49,6 +53,7 @@ mod _boc {
             resume_interpreters, set_callbacks_served, set_exiting, settings_changed,
             take_callbacks, take_unseen, try_import, wait_for_callbacks, watch_settings,
         },
+        trace::Trace,
     };
 
     #[pymodule_init]

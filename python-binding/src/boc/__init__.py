@@ -48,16 +48,33 @@ from boc._waiting import WaitResult
 
 if TYPE_CHECKING or not IN_WORKER:
     from boc._boc import _C_API as _C_API
+    from boc._report import report, report_text
     from boc._runtime import WORKER_COUNT, backend, quiesce, start, stats, wait
     from boc._scope import scope
+    from boc._stalls import set_stall_warning
+    from boc._trace import trace
 else:
     import sys
 
     from boc import _inside
-    from boc._inside import WORKER_COUNT, backend, quiesce, scope, start, stats, wait
+    from boc._inside import (
+        WORKER_COUNT,
+        backend,
+        quiesce,
+        report,
+        report_text,
+        scope,
+        set_stall_warning,
+        start,
+        stats,
+        trace,
+        wait,
+    )
 
     # Functions of the main interpreter are sent by their names.
-    sys.modules["boc._runtime"] = sys.modules["boc._scope"] = _inside
+    sys.modules.update(
+        (f"boc.{module}", _inside) for module in ("_report", "_runtime", "_scope", "_stalls", "_trace")
+    )
 
 __version__: str
 
@@ -97,11 +114,15 @@ __all__ = [
     "noticeboard",
     "quiesce",
     "receive",
+    "report",
+    "report_text",
     "scope",
     "send",
+    "set_stall_warning",
     "set_tags",
     "start",
     "stats",
+    "trace",
     "wait",
     "when",
     "whencall",
