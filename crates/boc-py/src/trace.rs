@@ -29,13 +29,15 @@ use story::Story;
 /// How often what has happened is taken.
 const PERIOD: Duration = Duration::from_millis(10);
 
-/// So many events are kept for each worker until then. What is more is lost, and counted.
+/// So many events are kept for each worker until then, if nobody says else. What is more is lost, and counted.
 const KEPT: usize = 1 << 17;
 
 /// A file that is being written.
 #[pyclass(frozen, module = "boc._boc")]
 pub(crate) struct Trace {
     path: PathBuf,
+    /// So many events are kept for each worker until they are written.
+    kept: usize,
     orders: Arc<Orders>,
     thread: Mutex<Option<JoinHandle<io::Result<Totals>>>>,
 }
@@ -84,7 +86,14 @@ impl Orders {
 impl Trace {
     /// Begins a file. `program` is what it is a trace of, `about` what else is to be in it.
     #[new]
-    fn new(path: PathBuf, program: String, about: BTreeMap<String, String>) -> PyResult<Self> {
+    #[pyo3(signature = (path, program, about, kept=KEPT))]
+    fn new(
+        py: Python<'_>,
+        path: PathBuf,
+        program: String,
+        about: BTreeMap<String, String>,
+        kept: usize,
+    ) -> PyResult<Self> {
         let begin = || {
             let output = Output::begin(File::create(&path)?, &program)?;
             let orders = Arc::new(Orders::default());
@@ -93,15 +102,17 @@ impl Trace {
             let thread = thread::Builder::new().name("boc-trace".to_owned()).spawn(write)?;
             Ok((orders, thread))
         };
-        let (orders, thread) = begin().map_err(|error| os_error(&error, &path))?;
-        Ok(Self { orders, thread: Mutex::new(Some(thread)), path })
+        // To open a file can take its time.
+        let begun = py.detach(begin);
+        let (orders, thread) = begun.map_err(|error| os_error(&error, &path))?;
+        Ok(Self { path, kept, orders, thread: Mutex::new(Some(thread)) })
     }
 
     /// From now on what happens to the behaviours of this pool that are observed is written.
     fn add(&self, py: Python<'_>, pool: &Pool) {
         let observation = pool.observation();
         let report = py.detach(|| {
-            observation.keep_events(KEPT);
+            observation.keep_events(self.kept);
             observation.report()
         });
         self.orders.state().pools.push((observation, report));
@@ -138,7 +149,7 @@ fn os_error(error: &io::Error, path: &std::path::Path) -> PyErr {
         Some(number) => {
             let whole = error.to_string();
             let text = whole.split(" (os error").next().unwrap_or_default().to_owned();
-            PyOSError::new_err((number, text, path.to_owned()))
+            PyOSError::new_err((number, text, path.as_os_str().to_owned()))
         }
         None => PyOSError::new_err(format!("{}: {error}", path.display())),
     }

@@ -34,10 +34,12 @@ def quiesce(pool: Pool, timeout: float | None, before: int) -> None:
         return
     with display as show:
         over = False
-        while not over:
-            over = _waited(pool, deadline)
+        while True:
             ended, scheduled = pool.progress()
             show(ended - before, scheduled - before)
+            if over:
+                return
+            over = _waited(pool, deadline)
 
 
 def _waited(pool: Pool, deadline: float | None) -> bool:
