@@ -98,12 +98,6 @@ def end_trace(trace: Trace) -> None:
             want("trace", False)
 
 
-def open_trace() -> Trace | None:
-    """The one that is being written."""
-    with _state.lock:
-        return None if _state.trace is None else _state.trace[0]
-
-
 def forget_after_fork() -> None:
     """In a child there is no pool, and a trace is its parent's."""
     wanted = _state.wanted - {AT_START, "trace"}

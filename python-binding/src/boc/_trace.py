@@ -19,9 +19,11 @@ class trace:
 
     ::
 
+        import boc
+
         with boc.trace("out.json"):
-            for part in parts:
-                when(part)(work)
+            for number in range(10):
+                boc.when(boc.Cown(number))(lambda cown: sum(range(cown.value * 1000)))
             boc.wait()
 
     Each worker is a track, on which behaviours are slices with their names; an arrow goes from where a behaviour was
@@ -46,7 +48,9 @@ class trace:
         words = " ".join(["python", *map(str, getattr(sys, "argv", []))])
         program = words.encode("utf-8", "replace").decode()
         about = {"python": platform.python_version()}
+        global _entered
         self._open = _observation.begin_trace(self._path, program, about), os.getpid()
+        _entered = self
         return self
 
     def __exit__(
@@ -56,31 +60,40 @@ class trace:
         traceback: TracebackType | None,
         /,
     ) -> None:
-        assert self._open is not None, "the block was entered"
-        (written, process), self._open = self._open, None
-        if process != os.getpid():
-            return
+        if self._open is None:
+            return  # the program has ended inside of the block
         try:
-            _finish(written, self._path)
+            self._finish()
         except OSError as error:
             if exc_value is None:
                 raise
-            _log.warning("a trace could not be written: %s", error)
+            _log_failure(error)
+
+    def _finish(self) -> None:
+        global _entered
+        (written, process), self._open = self._open or (None, 0), None
+        if written is None or process != os.getpid():
+            return
+        _entered = None
+        _observation.end_trace(written)
+        _, lost = written.finish()
+        if lost:
+            _log.warning("more happened than could be written: %s lacks %d events", self._path, lost)
 
 
-def _finish(written: Trace, path: str) -> None:
-    _observation.end_trace(written)
-    _, lost = written.finish()
-    if lost:
-        _log.warning("more happened than could be written: %s lacks %d events", path, lost)
+_entered: trace | None = None
+"""The one whose block is running, in this process or, behind a fork, its parent."""
+
+
+def _log_failure(error: OSError) -> None:
+    _log.warning("a trace could not be written: %s", error)
 
 
 def end() -> None:
-    """The program ends inside of a block."""
-    written = _observation.open_trace()
-    if written is None:
+    """The program ends, maybe inside of a block."""
+    if _entered is None:
         return
     try:
-        _finish(written, "a trace")
+        _entered._finish()
     except OSError as error:
-        _log.warning("a trace could not be written: %s", error)
+        _log_failure(error)
