@@ -218,8 +218,8 @@ pub use census::live_cowns;
 pub use outcome::set_unobserved_panic_hook;
 #[cfg(feature = "std")]
 pub use runtime::{
-    Builder, Host, QuiesceError, RunWorkerError, Runtime, WorkerStats, inside_behaviour, observe,
-    when, when_detached,
+    Builder, Host, Progress, QuiesceError, RunWorkerError, Runtime, WorkerStats, inside_behaviour,
+    observe, when, when_detached,
 };
 
 /// The page for users of the crate: its examples are tests.

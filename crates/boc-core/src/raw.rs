@@ -311,6 +311,7 @@ pub unsafe fn add_elsewhere<S, F>(
     batch: &mut Batch,
     runs: &ExecutorRef,
     cowns: &[Access],
+    label: impl FnOnce() -> Option<Label>,
     state: S,
     work: F,
 ) -> Result<Option<ResultCown<S>>, DuplicateCown>
@@ -322,7 +323,7 @@ where
         return Ok(None);
     };
     let cowns = cowns.iter().copied();
-    let prepared = begun.prepare::<Promised<S>, F>(cowns, || None, state, work, Entry::WithBatch);
+    let prepared = begun.prepare::<Promised<S>, F>(cowns, label, state, work, Entry::WithBatch);
     // SAFETY: passed on to the caller.
     unsafe { add_prepared(batch, prepared) }
 }
@@ -502,7 +503,8 @@ mod tests {
         let work = |_: Held<'_>, ran: &mut Ran| ran.0 = Some(thread::current().id());
         // SAFETY: the cown is alive.
         let added = unsafe {
-            add_elsewhere(&mut batch, pump.executor(), &cowns, Ran::default(), work).unwrap()
+            add_elsewhere(&mut batch, pump.executor(), &cowns, || None, Ran::default(), work)
+                .unwrap()
         };
         let last = batch.when(&cown, |number| *number += 1);
         let last = batch.schedule().handle(last);

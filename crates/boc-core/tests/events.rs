@@ -338,3 +338,59 @@ fn events_outlive_the_runtime() {
 fn a_buffer_of_none_is_refused() {
     let _ = Builder::new().events(0);
 }
+
+#[test]
+fn a_runtime_that_can_be_observed_is_when_asked() {
+    let runtime = Builder::new().workers(2).observable().build().expect("threads");
+    let observation = runtime.observation().expect("it can be observed");
+    let run = || {
+        runtime.when_detached((), |()| ());
+        runtime.quiesce(None).unwrap();
+    };
+    run();
+    assert!(!runtime.report().observed);
+    observation.observe(true);
+    run();
+    assert!(observation.take_events().events.is_empty(), "nothing is written down");
+    assert_eq!(observation.activity().calls, 1);
+    observation.keep_events(100);
+    run();
+    let kinds = |events: Events| events.events.iter().map(|one| one.kind).collect::<Vec<_>>();
+    assert_eq!(kinds(runtime.take_events()), [Scheduled, Ready, Started, Ended]);
+    observation.observe(false);
+    run();
+    assert!(kinds(observation.take_events()).is_empty());
+    observation.observe(true);
+    run();
+    observation.keep_events(2);
+    let events = observation.take_events();
+    // One lane has those of this thread, the other those of the worker.
+    assert_eq!(kinds(events), [Scheduled, Ready, Started, Ended]);
+    run();
+    observation.keep_events(0);
+    assert!(kinds(observation.take_events()).is_empty());
+    drop(runtime);
+    assert!(observation.report().behaviours.is_empty());
+}
+
+#[test]
+fn one_that_began_unobserved_is_no_part_of_the_report() {
+    let runtime = Builder::new().workers(1).observable().build().expect("threads");
+    let observation = runtime.observation().expect("it can be observed");
+    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let cown = Cown::new(0);
+    runtime.when_detached(&cown, move |n| {
+        may_go_on.recv().unwrap();
+        *n += 1;
+    });
+    observation.observe(true);
+    // What it schedules is observed all the same, and comes behind it.
+    let second = runtime.when(&cown, |n| *n += 1);
+    let report = runtime.report();
+    assert_eq!((report.behaviours.len(), report.in_flight), (1, 2));
+    assert_eq!(runtime.progress().scheduled, 2);
+    go_on.send(()).unwrap();
+    second.wait().unwrap();
+    runtime.quiesce(None).unwrap();
+    assert_eq!(runtime.progress().ended, 2);
+}

@@ -7,7 +7,7 @@
 //! first of its behaviours that runs: then all of them are in their queues, and that one may use the results already.
 
 use boc_core::{
-    Batch, ExecutorRef,
+    Batch,
     raw::{self, Access, Held, ResultCown},
 };
 use pyo3_ffi::{self as ffi, PyMethodDef, PyObject, PyTypeObject};
@@ -31,6 +31,7 @@ use crate::{
     error::{self, Result},
     interpreter::{self, Interpreter, where_now},
     object::Object,
+    request::Way,
 };
 
 /// What was scheduled so far in the outermost block of this thread.
@@ -69,22 +70,21 @@ pub fn refuse_to_wait(what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Adds a behaviour to the block of this thread, which is in one; it runs elsewhere, if that is said. `None` if its
-/// executor takes no more; `work` was dropped then.
+/// Adds a behaviour to the block of this thread, which is in one. `None` if its executor takes no more; `work` was
+/// dropped then.
 ///
 /// # Safety
 ///
 /// The cowns are alive during the call, and distinct.
 pub(crate) unsafe fn add(
-    executor: &ExecutorRef,
-    runs: Option<&ExecutorRef>,
+    way: Way<'_>,
     cowns: &[Access],
     departure: Departure,
     work: impl FnOnce(Held<'_>, &mut Contents) + Send + 'static,
 ) -> Result<Option<ResultCown<Contents>>> {
     // Taken out, since what is dropped can run code that comes here again.
     let mut block = BLOCK.take().unwrap_or_else(Block::new);
-    let batch = block.batch.get_or_insert_with(|| executor.batch());
+    let batch = block.batch.get_or_insert_with(|| way.target.executor.batch());
     let state = Contents::in_block(Arc::clone(&block.is_open));
     let is_open = Arc::clone(&block.is_open);
     let work = move |held: Held<'_>, result: &mut Contents| {
@@ -93,10 +93,11 @@ pub(crate) unsafe fn add(
         work(held, result);
     };
     // SAFETY: passed on to the caller.
+    let label = || way.label();
     let added = unsafe {
-        match runs {
-            None => raw::add(batch, cowns, || None, state, work),
-            Some(runs) => raw::add_elsewhere(batch, runs, cowns, state, work),
+        match way.to_main {
+            None => raw::add(batch, cowns, label, state, work),
+            Some(main) => raw::add_elsewhere(batch, main, cowns, label, state, work),
         }
     };
     if let Ok(Some(_)) = &added {

@@ -251,7 +251,7 @@ impl Place {
 
 /// Spreads addresses, and numbers that are given in turn.
 #[derive(Default)]
-struct Spread(u64);
+pub(crate) struct Spread(u64);
 
 impl Hasher for Spread {
     fn finish(&self) -> u64 {
@@ -273,7 +273,7 @@ impl Hasher for Spread {
     }
 }
 
-type Map<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
+pub(crate) type Map<K, V> = HashMap<K, V, BuildHasherDefault<Spread>>;
 
 /// The template of functions with the same code and globals, as it was made last.
 struct Known {

@@ -15,7 +15,9 @@ use std::{
 
 use crate::{
     ending::{self, Py_DecRef},
-    function, mail,
+    function,
+    label::Labels,
+    mail,
     noticeboard::Opened,
     resident::Resident,
     threads, weak,
@@ -29,6 +31,8 @@ pub struct Interpreter {
     pub classes: Classes,
     /// What it remembers of functions.
     pub functions: LazyLock<function::Caches>,
+    /// What it calls them in reports.
+    pub(crate) labels: LazyLock<Labels>,
     /// Whether the interpreter is there to be visited. Locked by visitors, and by who ends it.
     alive: RwLock<bool>,
     /// Whether all values that lived here are packed, since the interpreter ends.
@@ -192,6 +196,7 @@ impl Interpreter {
                 to_read: Class::empty(),
             },
             functions: LazyLock::new(function::Caches::default),
+            labels: LazyLock::new(Labels::default),
             alive: RwLock::new(false),
             closed: Mutex::new(false),
             has_closed: Condvar::new(),
@@ -317,6 +322,7 @@ impl Interpreter {
         *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.has_closed.notify_all();
         self.functions.clear();
+        self.labels.clear();
         self.opened_notices.clear();
         self.release_given_up();
     }

@@ -27,6 +27,7 @@
 //! - [`when`], [`request`], [`signature`]: from the arguments of `when` to a behaviour;
 //! - [`behaviour`], [`errand`]: those that run in the main interpreter, and those that run in any;
 //! - [`reading`]: cowns that a behaviour only reads;
+//! - [`label`]: what they are called for who looks from outside;
 //! - [`pool`]: which executor they go to;
 //! - [`pinned`]: those that the main thread runs;
 //! - [`worker`]: workers with interpreters of their own;
@@ -78,6 +79,7 @@ pub mod debug;
 mod departure;
 mod errand;
 pub mod failure;
+mod label;
 mod message;
 mod per_process;
 mod reading;

@@ -2,7 +2,7 @@
 
 use boc_core::{
     ExecutorRef,
-    raw::{self, Access, Held, Mode, ResultCown},
+    raw::{self, Access, Held, Label, Mode, ResultCown},
 };
 use pyo3_ffi::{self as ffi, PyObject};
 use smallvec::SmallVec;
@@ -20,6 +20,7 @@ use crate::{
     function::Function,
     interpreter,
     kept::Kept,
+    label,
     object::{Object, class_name},
     parcel::Parcel,
     pinned,
@@ -46,6 +47,23 @@ pub(crate) struct Request {
 struct Wanted {
     object: Object,
     mode: Mode,
+}
+
+/// Where a behaviour goes.
+#[derive(Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub(crate) target: Target<'a>,
+    refusal: Refusal,
+    /// What runs it, if it is for the main thread.
+    pub(crate) to_main: Option<&'a ExecutorRef>,
+    function: &'a Object,
+}
+
+impl Way<'_> {
+    /// What it is called for who looks from outside.
+    pub(crate) fn label(&self) -> Option<Label> {
+        label::of(self.function)
+    }
 }
 
 /// An argument.
@@ -155,24 +173,26 @@ impl Request {
         self.cowns().try_for_each(Cown::check_scheduled)?;
         interpreter::here().release_given_up();
         pool::with_target(|target, refusal| {
+            let to_main = self.is_pinned().then(pinned::executor);
+            let way = Way { target, refusal, to_main, function };
             if !target.by_value {
                 let work = || self.body(function);
-                return self.schedule_on(target, refusal, Departure::new(), work, Body::run);
+                return self.schedule_on(way, Departure::new(), work, Body::run);
             }
             let mut departure = Departure::new();
-            if self.is_pinned() && interpreter::here().is_main() {
+            if to_main.is_some() && interpreter::here().is_main() {
                 // It runs here as well, so that only what other behaviours use has to be packed.
                 if let Err(raised) = self.pack_cowns(&mut departure) {
                     return Some(Err(raised));
                 }
                 let work = || self.body(function);
-                return self.schedule_on(target, refusal, departure, work, Body::run_among_copies);
+                return self.schedule_on(way, departure, work, Body::run_among_copies);
             }
             let errand = match self.errand(function, &mut departure) {
                 Ok(errand) => errand,
                 Err(raised) => return Some(Err(raised)),
             };
-            self.schedule_on(target, refusal, departure, || errand, Errand::run)
+            self.schedule_on(way, departure, || errand, Errand::run)
         })??
         .into_object()
     }
@@ -180,38 +200,34 @@ impl Request {
     /// `None` if the pool takes no more, and another one is to be tried.
     fn schedule_on<W: Send + 'static>(
         &self,
-        target: Target<'_>,
-        refusal: Refusal,
+        way: Way<'_>,
         departure: Departure,
         work: impl FnOnce() -> W,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
-        if !self.is_pinned() {
-            return self.schedule_to(None, target, refusal, departure, work, run);
+        match way.to_main {
+            None => self.schedule_to(way, departure, work, run),
+            Some(_) => self.schedule_to(way, departure, || (work(), run), pinned::run_noted),
         }
-        let (runs, work) = (Some(pinned::executor()), || (work(), run));
-        self.schedule_to(runs, target, refusal, departure, work, pinned::run_noted)
     }
 
-    /// As [`Self::schedule_on`]; it runs elsewhere, if that is said.
+    /// As [`Self::schedule_on`].
     fn schedule_to<W: Send + 'static>(
         &self,
-        runs: Option<&ExecutorRef>,
-        target: Target<'_>,
-        refusal: Refusal,
+        way: Way<'_>,
         departure: Departure,
         work: impl FnOnce() -> W,
         run: fn(W, Held<'_>, &mut Contents),
     ) -> Option<Result<Cown>> {
         if atomic::is_open() {
-            return self.add_to_block(runs, target, departure, work(), run);
+            return self.add_to_block(way, departure, work(), run);
         }
-        let count = self.cowns.len();
-        let begun = match runs {
-            None => raw::begin(target.executor, count),
-            Some(runs) => raw::begin_elsewhere(target.executor, runs, count),
+        let (executor, count) = (way.target.executor, self.cowns.len());
+        let begun = match way.to_main {
+            None => raw::begin(executor, count),
+            Some(main) => raw::begin_elsewhere(executor, main, count),
         };
-        if begun.is_none() && refusal == Refusal::IsTold {
+        if begun.is_none() && way.refusal == Refusal::IsTold {
             return None;
         }
         // What is cancelled at once takes nothing along.
@@ -225,11 +241,11 @@ impl Request {
         // SAFETY: `self` refers to the cowns.
         let scheduled = unsafe {
             match begun {
-                Some(begun) => begun.when(cowns, || None, Contents::default(), run),
+                Some(begun) => begun.when(cowns, || way.label(), Contents::default(), run),
                 // Which cancels it.
                 None => {
                     let cowns: SmallVec<[Access; 4]> = cowns.collect();
-                    raw::when(target.executor, &cowns, Contents::default(), run)
+                    raw::when(executor, &cowns, Contents::default(), run)
                 }
             }
         };
@@ -240,8 +256,7 @@ impl Request {
     /// Schedules it with the others of the block that this thread is in. `None` if the pool takes no more.
     fn add_to_block<W: Send + 'static>(
         &self,
-        runs: Option<&ExecutorRef>,
-        target: Target<'_>,
+        way: Way<'_>,
         departure: Departure,
         work: W,
         run: fn(W, Held<'_>, &mut Contents),
@@ -249,7 +264,7 @@ impl Request {
         let (scope, run) = in_scope(work, run);
         let cowns: SmallVec<[Access; 4]> = self.accesses().collect();
         // SAFETY: `self` refers to the cowns, each of which it has once.
-        let added = unsafe { atomic::add(target.executor, runs, &cowns, departure, run) };
+        let added = unsafe { atomic::add(way, &cowns, departure, run) };
         let stopped =
             || error::runtime_error("the workers were stopped inside of a block of atomic()");
         Some(added.and_then(|added| Ok(known_to(scope, added.ok_or_else(stopped)?))))

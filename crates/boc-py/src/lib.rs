@@ -5,6 +5,8 @@
 //!
 //! - [`pool`]: the worker threads;
 //! - [`pinned`]: what the main thread runs;
+//! - [`report`]: what they do, and who waits for whom;
+//! - [`trace`]: what they have done, as a file;
 //! - [`extension`]: what extensions in C and C++ can do;
 //! - [`convert`]: between PyO3 and the crate that works without it.
 
@@ -12,6 +14,8 @@ mod convert;
 mod extension;
 mod pinned;
 mod pool;
+mod report;
+mod trace;
 
 use boc_py_worker::{interpreter, module, scope, unseen};
 use pyo3::{exceptions::PyImportError, ffi, prelude::*, types::PyBool};
@@ -55,6 +59,7 @@ mod _boc {
             resume_interpreters, set_callbacks_served, set_debug, set_exiting, settings_changed,
             take_callbacks, take_unseen, try_import, wait_for_callbacks, watch_settings,
         },
+        trace::Trace,
     };
 
     #[pymodule_init]

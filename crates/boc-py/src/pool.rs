@@ -1,6 +1,8 @@
 //! The worker threads.
 
-use boc_core::{Builder, Host, QuiesceError, RunWorkerError, Runtime};
+use boc_core::{
+    Builder, Host, Progress, QuiesceError, RunWorkerError, Runtime, observe::Observation,
+};
 use boc_py_worker::{
     atomic, callbacks, contents, debug, messages, noticeboard, orphan,
     parcel::Parcel,
@@ -19,7 +21,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::convert::{self, Timeout};
+use crate::{
+    convert::{self, Timeout},
+    report::{self, Activity, Report},
+};
 
 /// Workers that wait for threads: each is a Python thread that calls `run_worker`.
 #[pyclass(frozen, module = "boc._boc")]
@@ -39,6 +44,13 @@ impl Drop for Pool {
             // SAFETY: not used any more.
             unsafe { ManuallyDrop::drop(&mut self.runtime) };
         }
+    }
+}
+
+impl Pool {
+    /// What can be seen of the runtime.
+    pub(crate) fn observation(&self) -> Observation {
+        self.runtime.observation().expect("it was made to be observed")
     }
 }
 
@@ -66,7 +78,7 @@ impl Host for Attached<'_> {
 impl Pool {
     #[new]
     fn new(workers: usize) -> PyResult<Self> {
-        let runtime = Builder::new().workers(workers).foreign_threads().build()?;
+        let runtime = Builder::new().workers(workers).foreign_threads().observable().build()?;
         let runtime = ManuallyDrop::new(Arc::new(runtime));
         Ok(Self { runtime, crew: OnceLock::new() })
     }
@@ -177,6 +189,27 @@ impl Pool {
     /// Behaviours that were scheduled and have not ended.
     fn in_flight(&self) -> usize {
         self.runtime.in_flight()
+    }
+
+    /// Behaviours that have ended, and those that were scheduled, these among them.
+    fn progress(&self) -> (usize, usize) {
+        let Progress { ended, scheduled, .. } = self.runtime.progress();
+        (ended, scheduled)
+    }
+
+    /// Says whether behaviours that are scheduled from now on are observed.
+    fn observe(&self, on: bool) {
+        self.observation().observe(on);
+    }
+
+    /// What the workers do now, as far as that is observed.
+    fn activity(&self, py: Python<'_>) -> Activity {
+        py.detach(|| Activity::of(&self.runtime, &self.observation()))
+    }
+
+    /// Who waits for whom, of those that are observed; at the most so many of those that wait.
+    fn report(&self, py: Python<'_>, limit: usize) -> Report {
+        py.detach(|| report::of(&self.runtime, &self.observation(), limit))
     }
 
     /// For each worker what it has done so far.

@@ -52,8 +52,11 @@ from boc._waiting import PumpResult, WaitResult
 if TYPE_CHECKING or not IN_WORKER:
     from boc._boc import _C_API as _C_API
     from boc._pinned import pump, pumping, set_pump_watchdog, set_wait_pump_poll
+    from boc._report import report, report_text
     from boc._runtime import WORKER_COUNT, backend, quiesce, start, stats, wait
     from boc._scope import scope
+    from boc._stalls import set_stall_warning
+    from boc._trace import trace
 else:
     import sys
 
@@ -64,16 +67,23 @@ else:
         pump,
         pumping,
         quiesce,
+        report,
+        report_text,
         scope,
         set_pump_watchdog,
+        set_stall_warning,
         set_wait_pump_poll,
         start,
         stats,
+        trace,
         wait,
     )
 
     # Functions of the main interpreter are sent by their names.
-    sys.modules["boc._runtime"] = sys.modules["boc._scope"] = sys.modules["boc._pinned"] = _inside
+    sys.modules.update(
+        (f"boc.{module}", _inside)
+        for module in ("_pinned", "_report", "_runtime", "_scope", "_stalls", "_trace")
+    )
 
 __version__: str
 
@@ -119,13 +129,17 @@ __all__ = [
     "quiesce",
     "read",
     "receive",
+    "report",
+    "report_text",
     "scope",
     "send",
     "set_pump_watchdog",
+    "set_stall_warning",
     "set_tags",
     "set_wait_pump_poll",
     "start",
     "stats",
+    "trace",
     "wait",
     "when",
     "whencall",

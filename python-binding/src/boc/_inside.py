@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TextIO
 
 WORKER_COUNT: int = 1
 
@@ -26,6 +27,7 @@ def start(
     *,
     backend: str | None = None,
     notice_limit: int | None = None,
+    observe: bool | None = None,
 ) -> None:
     """Raises a RuntimeError here."""
     raise RuntimeError(
@@ -33,12 +35,16 @@ def start(
     )
 
 
-def quiesce(timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False) -> Any:
+def quiesce(
+    timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False, progress: bool = False
+) -> Any:
     """Raises a RuntimeError here."""
     _refuse("quiesce()")
 
 
-def wait(timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False) -> Any:
+def wait(
+    timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False, progress: bool = False
+) -> Any:
     """Raises a RuntimeError here."""
     _refuse("wait()")
 
@@ -75,6 +81,30 @@ def _only_in_main_thread(what: str) -> NoReturn:
     raise RuntimeError(f"{what} inside of a worker's interpreter: only the main program pumps, where pinned cowns live")
 
 
+def _for_the_program(what: str) -> NoReturn:
+    raise RuntimeError(f"{what} inside of a worker's interpreter: only the main program has that")
+
+
 def stats() -> list[dict[str, int]]:
     """Raises a RuntimeError here."""
     raise RuntimeError("stats() inside of a worker's interpreter: only the main program has them")
+
+
+def report(file: TextIO | None = None) -> None:
+    """Raises a RuntimeError here."""
+    _for_the_program("report()")
+
+
+def report_text() -> str:
+    """Raises a RuntimeError here."""
+    _for_the_program("report_text()")
+
+
+def trace(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> Any:
+    """Raises a RuntimeError here."""
+    _for_the_program("trace()")
+
+
+def set_stall_warning(seconds: float | None, on_stall: Callable[[str], object] | None = None) -> None:
+    """Raises a RuntimeError here."""
+    _for_the_program("set_stall_warning()")

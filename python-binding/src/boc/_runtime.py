@@ -20,7 +20,7 @@ from collections.abc import Callable
 from importlib.machinery import ExtensionFileLoader
 from typing import Any, Literal, NoReturn, overload
 
-from boc import _callbacks, _unseen
+from boc import _callbacks, _observation, _progress, _stalls, _switch, _trace, _unseen
 from boc._boc import (
     Pool,
     cancelled,
@@ -84,6 +84,8 @@ class _State:
         self.lock = threading.RLock()
         self.pool: Pool | None = None
         self.workers: Direct | SubInterpreters | None = None
+        # Those that nobody has to wait for any more, of this pool.
+        self.ended_before = 0
         self.warned_about_gil = False
         self.exiting = False
         self.draining = 0
@@ -153,20 +155,13 @@ def _checked_notice_limit(limit: int | None) -> int | None:
     return min(limit, sys.maxsize)
 
 
-def _checked_debug(debug: bool | None) -> bool:
-    if debug is None:
-        return os.environ.get("BOC_DEBUG", "0") not in ("", "0")
-    if not isinstance(debug, bool):
-        raise TypeError(f"debug must be a bool or None, not {type(debug).__name__}")
-    return debug
-
-
 def start(
     worker_count: int | None = None,
     module: tuple[str, str] | None = None,
     *,
     backend: str | None = None,
     notice_limit: int | None = None,
+    observe: bool | None = None,
     debug: bool | None = None,
 ) -> None:
     """Start the workers. Does nothing if they are running.
@@ -179,9 +174,12 @@ def start(
         variable ``BOC_BACKEND``) choose: ``"direct"`` where the GIL is off, else ``"subinterpreters"`` from
         Python 3.12 on. See :func:`backend`.
     :param notice_limit: How many keys the noticeboard can have; 1,024 by default.
+    :param observe: Whether :func:`report` is to know the behaviours, which makes each of them some microseconds
+        slower; ``None`` to let the environment variable ``BOC_OBSERVE`` say so, by 1. Workers that are running
+        already observe what is scheduled from now on.
     :param debug: Whether each behaviour is asked at its end who else can reach the values that it holds, which is an
-        :class:`AliasWarning`; with copied values, whether they can leave its interpreter, which is a ``TypeError``. By
-        default if the environment variable ``BOC_DEBUG`` is set to anything but ``0``. It takes long.
+        :class:`AliasWarning`; with copied values, whether they can leave its interpreter, which is a ``TypeError``.
+        ``None`` to let the environment variable ``BOC_DEBUG`` say so, by 1. It takes long.
     :raises TypeError: If an argument has the wrong type.
     :raises ValueError: If ``worker_count`` is not from 1 to 65535, or ``notice_limit`` below 1, or there is no
         such backend.
@@ -190,8 +188,9 @@ def start(
     """
     count = _checked_worker_count(worker_count)
     limit = _checked_notice_limit(notice_limit)
+    observed = _switch.is_on("observe", observe)
     chosen = _chosen_backend(backend)
-    debugging = _checked_debug(debug)
+    debugging = _switch.is_on("debug", debug)
     if inside_behaviour():
         raise RuntimeError(
             "start() inside of a behaviour: the workers are running, or this would not run"
@@ -206,7 +205,10 @@ def start(
                     f"the workers are running with backend={running!r}: call wait() before you start "
                     f"them with another one"
                 )
+            if observe is not None:
+                _observation.want(_observation.AT_START, observe)
             return
+        _stalls.begin()
         _warn_if_serialised(2)
         set_debug(debugging)
         pool, workers = Pool(count), _BACKENDS[chosen]()
@@ -216,8 +218,9 @@ def start(
             pool.stop()
             workers.join()
             return
-        _state.pool, _state.workers = pool, workers
+        _state.pool, _state.workers, _state.ended_before = pool, workers, 0
         limit_noticeboard(limit)
+        _observation.begin(pool, chosen, observed)
         pool.activate()
 
 
@@ -265,6 +268,14 @@ def _pool_to_wait_for(what: str, timeout: float | None) -> Pool | None:
     return _state.pool
 
 
+def _quiesce(pool: Pool, timeout: float | None, progress: bool) -> None:
+    if progress:
+        _progress.quiesce(pool, timeout, _state.ended_before)
+    else:
+        pool.quiesce(timeout)
+    _state.ended_before, _ = pool.progress()
+
+
 def _waited(stats: list[dict[str, int]] | None, notices: dict[str, Any] | None) -> Any:
     """What was asked for."""
     if stats is None:
@@ -274,55 +285,61 @@ def _waited(stats: list[dict[str, int]] | None, notices: dict[str, Any] | None) 
 
 @overload
 def quiesce(
-    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[False] = False
+    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[False] = False, progress: bool = False
 ) -> None: ...
 @overload
 def quiesce(
-    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[False] = False
+    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[False] = False, progress: bool = False
 ) -> list[dict[str, int]]: ...
 @overload
 def quiesce(
-    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[True]
+    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[True], progress: bool = False
 ) -> dict[str, Any]: ...
 @overload
 def quiesce(
-    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[True]
+    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[True], progress: bool = False
 ) -> WaitResult: ...
-def quiesce(timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False) -> Any:
+def quiesce(
+    timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False, progress: bool = False
+) -> Any:
     """Wait until all behaviours have ended. The workers stay.
 
     :param timeout: Seconds to wait at the most; ``None`` for no limit.
     :param stats: Whether to return what :func:`stats` returns.
     :param noticeboard: Whether to return what is on the noticeboard then, as a dict. With both, it is
         a :class:`WaitResult`.
+    :param progress: Whether to show how many behaviours are done, of those that were scheduled, on standard error if
+        that is a terminal: with rich or tqdm if one of them is installed.
     :raises TimeoutError: If behaviours were still running or waiting when the time ran out.
     :raises RuntimeError: Inside of a behaviour.
     :raises KeyboardInterrupt: On Ctrl-C, within a tenth of a second.
     """
     pool = _pool_to_wait_for("quiesce()", timeout)
     if pool is not None:
-        pool.quiesce(timeout)
+        _quiesce(pool, timeout, progress)
     rows = [] if pool is None else pool.stats()
     return _waited(rows if stats else None, read_noticeboard() if noticeboard else None)
 
 
 @overload
 def wait(
-    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[False] = False
+    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[False] = False, progress: bool = False
 ) -> None: ...
 @overload
 def wait(
-    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[False] = False
+    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[False] = False, progress: bool = False
 ) -> list[dict[str, int]]: ...
 @overload
 def wait(
-    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[True]
+    timeout: float | None = None, *, stats: Literal[False] = False, noticeboard: Literal[True], progress: bool = False
 ) -> dict[str, Any]: ...
 @overload
 def wait(
-    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[True]
+    timeout: float | None = None, *, stats: Literal[True], noticeboard: Literal[True], progress: bool = False
 ) -> WaitResult: ...
-def wait(timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False) -> Any:
+def wait(
+    timeout: float | None = None, *, stats: bool = False, noticeboard: bool = False, progress: bool = False
+) -> Any:
     """Wait until all behaviours have ended, and stop the workers. The next behaviour starts new ones.
 
     The noticeboard is empty then.
@@ -332,19 +349,22 @@ def wait(timeout: float | None = None, *, stats: bool = False, noticeboard: bool
     :param stats: Whether to return what :func:`stats` returned just before the end.
     :param noticeboard: Whether to return what was on the noticeboard just before the end, as a dict. With
         both, it is a :class:`WaitResult`.
+    :param progress: Whether to show how many behaviours are done, of those that were scheduled, on standard error if
+        that is a terminal: with rich or tqdm if one of them is installed.
     :raises TimeoutError: If behaviours were still running or waiting when the time ran out.
     :raises RuntimeError: Inside of a behaviour.
     :raises KeyboardInterrupt: On Ctrl-C, within a tenth of a second.
     """
     pool = _pool_to_wait_for("wait()", timeout)
     if pool is not None:
-        pool.quiesce(timeout)
+        _quiesce(pool, timeout, progress)
         with _state.lock:
             mine = _state.pool is pool
             if mine:
                 workers, _state.pool, _state.workers = _state.workers, None, None
                 _state.draining += 1
                 Pool.deactivate()
+                _observation.end(pool)
         if mine and workers is not None:
             try:
                 # Behaviours that another thread scheduled in the meantime still run.
@@ -381,6 +401,7 @@ def _at_exit() -> None:
         # Other threads may still run; from now on they are told when they schedule.
         set_exiting(True)
         Pool.deactivate()
+    _stalls.end()
     if pool is not None and workers is not None:
         cancelled_before = cancelled()
         pool.stop()
@@ -399,6 +420,7 @@ def _at_exit() -> None:
                 "boc.wait() at its end to let them run",
                 dropped,
             )
+    _trace.end()
     # What does not end is left behind.
     _ended(wait_for_callbacks, _EXIT_GRACE)
     for backend in _BACKENDS.values():
@@ -453,6 +475,8 @@ def _after_fork_in_child() -> None:
         _lost.append(_state.pool)
         Pool.deactivate()
     _state.__init__()  # type: ignore[misc]
+    _observation.forget_after_fork()
+    _stalls.forget_after_fork()
     set_exiting(False)
     forget_pinned_after_fork()
     forget_after_fork()

@@ -224,6 +224,16 @@ pub struct WorkerStats {
     pub woken: u64,
 }
 
+/// How far a runtime has come with what was scheduled on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Behaviours that have ended since the runtime was made.
+    pub ended: usize,
+    /// Behaviours that were scheduled since then, these among them.
+    pub scheduled: usize,
+}
+
 impl Runtime {
     /// A runtime with as many workers as there are processors for this process.
     ///
@@ -325,6 +335,11 @@ impl Runtime {
     /// Behaviours of this runtime that were scheduled and have not ended, at this moment.
     pub fn in_flight(&self) -> usize {
         self.shared.in_flight()
+    }
+
+    /// How many behaviours of this runtime have ended, and how many were scheduled.
+    pub fn progress(&self) -> Progress {
+        self.shared.progress()
     }
 
     /// What each worker has done so far.

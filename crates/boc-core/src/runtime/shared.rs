@@ -20,6 +20,7 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use super::{
+    Progress,
     idle::Idle,
     observe::{Observer, Ticket},
     ring::Ring,
@@ -182,6 +183,12 @@ impl Shared {
 
     /// Behaviours that were scheduled and have not ended.
     pub(super) fn in_flight(&self) -> usize {
+        let Progress { ended, scheduled } = self.progress();
+        scheduled.wrapping_sub(ended)
+    }
+
+    /// What has ended, and what was scheduled some time after that was counted.
+    pub(super) fn progress(&self) -> Progress {
         // A thread that counts a behaviour in and then looks at the stage, and one that sets the stage
         // and then counts: at least one sees the other.
         fence(SeqCst);
@@ -189,7 +196,7 @@ impl Shared {
         // Acquire, both: see above. Wrapping, like the counters.
         let ended = all().fold(0, |sum: usize, c| sum.wrapping_add(c.ended.load(Acquire)));
         let scheduled = all().fold(0, |sum: usize, c| sum.wrapping_add(c.scheduled.load(Acquire)));
-        scheduled.wrapping_sub(ended)
+        Progress { ended, scheduled }
     }
 
     /// Whether some queue has something in it.
@@ -377,6 +384,11 @@ impl Shared {
         }
     }
 
+    /// Whether what is scheduled now is observed.
+    fn is_observed(&self) -> bool {
+        self.observer.as_ref().is_some_and(|observer| observer.is_on())
+    }
+
     /// Counts a behaviour in, unless the runtime takes none from this thread.
     fn begin(&self) -> bool {
         worker::with_context(self, |context| match context {
@@ -424,7 +436,7 @@ static VTABLE: VTable = vtable(false, false);
 /// Of a runtime with a bound on what is in flight.
 static BOUNDED: VTable = vtable(true, false);
 
-/// Of a runtime that is observed. Its behaviours have seats of their own, tickets.
+/// Of a runtime that can be observed. While it is, its behaviours get seats of their own, tickets.
 static OBSERVED: VTable = vtable(false, true);
 
 static OBSERVED_AND_BOUNDED: VTable = vtable(true, true);
@@ -438,7 +450,11 @@ const fn vtable(bounded: bool, observed: bool) -> VTable {
     };
     let begin: unsafe fn(NonNull<Head>) -> Option<NonNull<Head>> = if observed {
         // SAFETY: the caller has a reference, and the ticket's behaviour is in flight then.
-        |data| unsafe { data.cast::<Shared>().as_ref().begin().then(|| Ticket::issue(data.cast())) }
+        |data| unsafe {
+            let shared = data.cast::<Shared>().as_ref();
+            let seat = || if shared.is_observed() { Ticket::issue(data.cast()) } else { data };
+            shared.begin().then(seat)
+        }
     } else {
         // SAFETY: the caller has a reference.
         |data| unsafe { data.cast::<Shared>().as_ref().begin().then_some(data) }

@@ -348,12 +348,7 @@ impl Context {
                 let next = if OBSERVED {
                     self.invoke_observed(behaviour)
                 } else {
-                    self.seat.set(behaviour.as_ref().executor);
-                    if let slots @ [_, _, ..] = Behaviour::slots(behaviour).as_ref() {
-                        // Those behind it are touched one after the other when it has run.
-                        slots.iter().for_each(Slot::prefetch_successor);
-                    }
-                    Behaviour::invoke(behaviour)
+                    self.invoke_unseen(behaviour)
                 };
                 self.seat.set(Seat::of(&self.executor));
                 self.releasing.set(true);
@@ -363,15 +358,36 @@ impl Context {
         }
     }
 
-    /// Runs the closure of a behaviour so that the observer knows.
+    /// Runs the closure of a behaviour.
     ///
     /// # Safety
     ///
-    /// As for [`Behaviour::invoke`]; the runtime is observed.
+    /// As for [`Behaviour::invoke`].
+    // In both loops, as above.
+    #[inline(always)]
+    unsafe fn invoke_unseen(&self, behaviour: NonNull<Behaviour>) -> Next {
+        // SAFETY: owned by the caller, to whom the rest is passed on.
+        unsafe {
+            self.seat.set(behaviour.as_ref().executor);
+            if let slots @ [_, _, ..] = Behaviour::slots(behaviour).as_ref() {
+                // Those behind it are touched one after the other when it has run.
+                slots.iter().for_each(Slot::prefetch_successor);
+            }
+            Behaviour::invoke(behaviour)
+        }
+    }
+
+    /// Runs the closure of a behaviour so that the observer knows, if the behaviour is observed.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Behaviour::invoke`].
     unsafe fn invoke_observed(&self, behaviour: NonNull<Behaviour>) -> Next {
         // SAFETY: owned by the caller.
-        let watched = unsafe { behaviour.as_ref() }.executor.watched();
-        let watched = watched.expect("each behaviour of an observed runtime has a ticket");
+        let Some(watched) = unsafe { behaviour.as_ref() }.executor.watched() else {
+            // SAFETY: passed on to the caller.
+            return unsafe { self.invoke_unseen(behaviour) };
+        };
         self.seat.set(watched.lender);
         // SAFETY: passed on to the caller. The ticket is there until the behaviour has ended, which it
         // does not before the closure has returned.

@@ -2,11 +2,11 @@
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::{fmt, panic::Location};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{
     super::{Builder, Runtime},
-    BehaviourId, CownId, NamedCown,
+    BehaviourId, CownId, NamedCown, Observer,
     ticket::Tag,
 };
 use crate::sync::Arc;
@@ -127,6 +127,8 @@ pub struct Events {
     pub events: Vec<Event>,
     /// How many there were before and between them that had to make room for others.
     pub lost: u64,
+    /// The moment from which their times count; none if nothing is written down.
+    pub origin: Option<Instant>,
 }
 
 impl Builder {
@@ -168,11 +170,16 @@ impl Runtime {
     /// assert_eq!(happened.lost, 0);
     /// ```
     pub fn take_events(&self) -> Events {
-        let Some(observer) = &self.shared.observer else { return Events::default() };
+        self.shared.observer.as_ref().map_or_else(Events::default, |observer| Events::of(observer))
+    }
+}
+
+impl Events {
+    pub(super) fn of(observer: &Observer) -> Self {
         let (mut events, lost) = observer.take_events();
         // Stable: within a lane they are in order.
         events.sort_by_key(|event| event.time);
-        Events { events, lost }
+        Self { events, lost, origin: Some(observer.start()) }
     }
 }
 
@@ -194,6 +201,17 @@ impl Log {
             self.lost += 1;
         }
         self.events.push_back(event);
+    }
+
+    /// Drops the oldest ones if there are more than `capacity`; all that is left is as new if that is 0.
+    pub(super) fn shrink_to(&mut self, capacity: usize) {
+        if capacity == 0 {
+            *self = Self::new();
+        }
+        while self.events.len() > capacity {
+            self.events.pop_front();
+            self.lost += 1;
+        }
     }
 
     /// Takes all events, and says how many were lost.

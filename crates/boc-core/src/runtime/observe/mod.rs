@@ -7,7 +7,8 @@
 //! long.
 //!
 //! A runtime that is not observed has no part in any of this. One that is spends some hundred
-//! nanoseconds and three allocations on each behaviour.
+//! nanoseconds and three allocations on each behaviour. One that [can be](Builder::observable), and is not
+//! at the moment, asks for each behaviour whether it is.
 //!
 //! Others that share its cowns, that is behaviours of other executors and threads that
 //! [wait](crate::Handle::wait) for a handle, are not seen. That a behaviour waits for nobody who is
@@ -38,6 +39,7 @@
 //! # go_on.send(()).unwrap();
 //! ```
 
+mod demand;
 mod events;
 mod observer;
 mod report;
@@ -50,6 +52,7 @@ use super::Builder;
 use crate::{Cown, Handle, cown::Header};
 
 pub use crate::slot::Mode;
+pub use demand::{Activity, Observation};
 pub use events::{Event, EventKind, Events};
 pub use report::{BehaviourReport, BehaviourState, CownQueue, Place, Report, Running, Wait};
 pub use watchdog::Stall;
@@ -62,6 +65,13 @@ pub(super) use watchdog::Watchdog;
 /// The number of a behaviour, among those of its runtime: the first one that was scheduled is 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BehaviourId(u64);
+
+impl BehaviourId {
+    /// The number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
 
 impl fmt::Display for BehaviourId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,6 +112,13 @@ impl<R: Send + 'static> From<&Handle<R>> for CownId {
     }
 }
 
+impl CownId {
+    /// The address, for bindings that show it to their users in another way.
+    pub fn address(self) -> usize {
+        self.0
+    }
+}
+
 impl fmt::Debug for CownId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "CownId({:#x})", self.0)
@@ -137,6 +154,8 @@ impl fmt::Display for NamedCown {
 /// What of a runtime is observed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
+    /// Nothing is observed before somebody asks for it.
+    pub(super) on_demand: bool,
     /// So many events are kept for each worker.
     pub(super) events: usize,
     pub(super) watchdog: Option<Watchdog>,
@@ -151,13 +170,14 @@ impl Builder {
     /// assert!(runtime.report().behaviours.is_empty());
     /// ```
     #[must_use]
-    pub fn observe(mut self) -> Self {
-        self.observation.get_or_insert_default();
-        self
+    pub fn observe(self) -> Self {
+        self.observe_with(|_| ())
     }
 
     fn observe_with(mut self, set: impl FnOnce(&mut Settings)) -> Self {
-        set(self.observation.get_or_insert_default());
+        let settings = self.observation.get_or_insert_default();
+        settings.on_demand = false;
+        set(settings);
         self
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     raw::Signal,
     sync::{
         Apart, Arc, Mutex, MutexGuard,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
         lock,
     },
 };
@@ -26,8 +26,10 @@ use crate::{
 /// of them takes another, apart from who takes all of them, in their order.
 pub(in crate::runtime) struct Observer {
     lanes: Box<[Apart<Mutex<Lane>>]>,
+    /// Whether behaviours that are scheduled now are observed.
+    on: AtomicBool,
     /// So many events are kept in each lane.
-    capacity: usize,
+    capacity: AtomicUsize,
     start: Instant,
     /// How many behaviours there have been, and how often one was about to enter its queues.
     behaviours: AtomicU64,
@@ -88,7 +90,8 @@ impl Observer {
         };
         Arc::new(Self {
             lanes: (0..=workers).map(lane).collect(),
-            capacity: settings.events,
+            on: AtomicBool::new(!settings.on_demand),
+            capacity: AtomicUsize::new(settings.events),
             start: Instant::now(),
             behaviours: AtomicU64::new(0),
             entries: AtomicU64::new(0),
@@ -104,6 +107,29 @@ impl Observer {
     /// Nanoseconds since the runtime was made, which is enough for some centuries.
     pub(super) fn now(&self) -> u64 {
         self.start.elapsed().as_nanos() as u64
+    }
+
+    /// The moment from which the times count.
+    pub(super) fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// Whether behaviours that are scheduled now are observed.
+    // Relaxed: a behaviour is observed as a whole or not at all, and which it is nobody else decides.
+    pub(in crate::runtime) fn is_on(&self) -> bool {
+        self.on.load(Relaxed)
+    }
+
+    pub(super) fn set_on(&self, on: bool) {
+        self.on.store(on, Relaxed);
+    }
+
+    /// Keeps so many events in each lane from now on.
+    pub(super) fn set_capacity(&self, capacity: usize) {
+        let mut lanes = self.all_lanes();
+        // Under the locks of those who read it.
+        self.capacity.store(capacity, Relaxed);
+        lanes.iter_mut().for_each(|lane| lane.log.shrink_to(capacity));
     }
 
     /// The number of a new behaviour.
@@ -180,6 +206,11 @@ impl Observer {
         Snapshot { now: self.now(), behaviours, workers }
     }
 
+    /// How often a closure was called so far.
+    pub(super) fn count_calls(&self) -> u64 {
+        self.lanes.iter().map(|lane| lock!(lane).calls).sum()
+    }
+
     /// What each worker is inside of right now.
     pub(super) fn calls(&self) -> impl Iterator<Item = Option<Call>> {
         self.lanes[..self.outside()].iter().map(|lane| lock!(lane).call())
@@ -254,10 +285,11 @@ impl Turn<'_> {
     }
 
     fn record(&mut self, tag: &Arc<Tag>, kind: EventKind) {
-        if self.observer.capacity > 0 {
+        let capacity = self.observer.capacity.load(Relaxed);
+        if capacity > 0 {
             let worker = Some(self.index).filter(|index| *index != self.observer.outside());
             let event = Event::new(Duration::from_nanos(self.now), worker, kind, Arc::clone(tag));
-            self.lane.log.push(event, self.observer.capacity);
+            self.lane.log.push(event, capacity);
         }
     }
 }

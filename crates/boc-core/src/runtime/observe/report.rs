@@ -174,7 +174,8 @@ impl Runtime {
     /// # promise.fulfil(1).unwrap();
     /// ```
     pub fn report(&self) -> Report {
-        let report = self.shared.observer.as_ref().map(|observer| observer.snapshot().report());
+        let observer = self.shared.observer.as_ref().filter(|observer| observer.is_on());
+        let report = observer.map(|observer| observer.snapshot().report());
         let nothing = Report {
             observed: false,
             in_flight: 0,
@@ -207,8 +208,8 @@ impl Report {
         Some(&self.queues[index])
     }
 
-    /// The behaviours that wait for this one, directly.
-    pub(super) fn waiting_for<'r>(
+    /// The behaviours that wait for this one, directly: for a cown that it holds, or for its outcome.
+    pub fn waiting_for<'r>(
         &'r self,
         behaviour: &'r BehaviourReport,
     ) -> impl Iterator<Item = &'r BehaviourReport> {
