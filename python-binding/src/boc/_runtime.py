@@ -356,6 +356,7 @@ def _at_exit() -> None:
         cancelled_before = cancelled()
         pool.stop()
         if not _ended(workers.join, _EXIT_GRACE):
+            _unseen.interrupted = True
             for name in workers.interrupt():
                 _log.warning("%s is still running a behaviour at exit; ending it", name)
             if not _ended(workers.join, _EXIT_INTERRUPTED) and workers.must_end:

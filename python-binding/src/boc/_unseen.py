@@ -20,8 +20,14 @@ class Unseen(Raised):
             log(self.exception)
 
 
+interrupted = False
+"""Whether bodies are ended by an exception that was raised in them, since the program ends."""
+
+
 def log(exception: BaseException) -> None:
-    """Log one, with the traceback of the body."""
+    """Log one, with the traceback of the body; but not that which has ended a body at the end of the program."""
+    if interrupted and type(exception) is SystemExit and not exception.args:
+        return
     _log.error(
         "a behaviour raised an exception that nobody looked at (see result(), unwrap(), exception)",
         exc_info=(type(exception), exception, exception.__traceback__),
