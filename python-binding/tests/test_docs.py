@@ -14,7 +14,10 @@ import boc
 REPOSITORY = Path(__file__).resolve().parents[2]
 PAGES = [
     REPOSITORY / "README.md",
-    *(REPOSITORY / "docs" / name for name in ("python.md", "python-backends.md", "migrating-from-bocpy.md")),
+    *(
+        REPOSITORY / "docs" / name
+        for name in ("python.md", "python-backends.md", "python-testing.md", "migrating-from-bocpy.md")
+    ),
 ]
 
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -45,7 +45,7 @@ struct Block {
 }
 
 /// What the results of a block know of it.
-pub(crate) struct Fate {
+pub struct Fate {
     /// Whether its behaviours are not in their queues yet.
     is_open: AtomicBool,
     /// What has ended the block, if something was raised in it.
