@@ -81,15 +81,15 @@ def main() -> int:
     table, used = clear_up.result()
     boc.wait()
 
-    for philosopher in table[:8]:
-        print(f"{philosopher.name:<12} {philosopher.meals:,} meals")
+    for guest in table[:8]:
+        print(f"{guest.name:<12} {guest.meals:,} meals")
     if count > 8:
         print(f"… and {count - 8} others")
-    meals = sum(philosopher.meals for philosopher in table)
+    meals = sum(guest.meals for guest in table)
     print(f"{meals:,} meals in {seconds:.2f} s, {meals / seconds:,.0f}/s, {options.workers} workers")
-    fed = all(philosopher.meals == options.meals for philosopher in table)
+    fed = all(guest.meals == options.meals for guest in table)
     shared = set(used) == {2 * options.meals}
-    ahead = max(philosopher.ahead for philosopher in table)
+    ahead = max(guest.ahead for guest in table)
     print("everybody is fed" if fed else "WRONG: somebody has starved")
     print("each fork was used by two" if shared else f"WRONG: {used}")
     print(f"{'' if ahead == 1 else 'WRONG: '}nobody was more than {ahead} ahead of a neighbour")

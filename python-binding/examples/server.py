@@ -191,7 +191,7 @@ def serve_own_clients(server: WSGIServer, bank: Bank, options: argparse.Namespac
     served = sum(bank.served.unwrap().values())
     statuses, totals = seen.unwrap()
     money = sum(account.unwrap() for account in bank.accounts)
-    print(f"{served:,} requests in {seconds:.2f} s, {served / seconds:,.0f}/s, from {options.clients} clients")
+    print(f"{served:,} requests of {options.clients} clients in {seconds:.2f} s, {served / seconds:,.0f}/s")
     print(f"{statuses[200]:,} done, {statuses[409]:,} refused, {statuses[400]:,} wrong")
     kept = totals | {money} == {OPENING_BALANCE * options.accounts}
     answered = served == statuses[200] + statuses[409] + statuses[400] == options.clients * options.requests

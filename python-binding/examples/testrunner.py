@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import boc
 from boc import Cown, when
@@ -64,20 +65,20 @@ class Recorder(unittest.TestResult):
     def addSuccess(self, test: unittest.TestCase) -> None:
         self.note(test, "passed")
 
-    def addFailure(self, test: unittest.TestCase, err) -> None:
+    def addFailure(self, test: unittest.TestCase, err: Any) -> None:
         self.note(test, "failed", self._exc_info_to_string(err, test))
 
-    def addError(self, test: unittest.TestCase, err) -> None:
+    def addError(self, test: unittest.TestCase, err: Any) -> None:
         self.note(test, "broken", self._exc_info_to_string(err, test))
 
-    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err) -> None:
+    def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
         if err is not None:
             self.note(subtest, "failed", self._exc_info_to_string(err, subtest))
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         self.note(test, "skipped", reason)
 
-    def addExpectedFailure(self, test: unittest.TestCase, err) -> None:
+    def addExpectedFailure(self, test: unittest.TestCase, err: Any) -> None:
         self.note(test, "expected")
 
     def addUnexpectedSuccess(self, test: unittest.TestCase) -> None:
