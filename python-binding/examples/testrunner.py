@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
+from traceback import format_exception
 from typing import Any
 
 import boc
@@ -52,6 +53,14 @@ class Report:
         sys.stdout.flush()
 
 
+def told(error: Any) -> str:
+    """An exception with its traceback, without the frames of `unittest` around it."""
+    kind, value, traceback = error
+    while traceback is not None and "__unittest" in traceback.tb_frame.f_globals:
+        traceback = traceback.tb_next
+    return "".join(format_exception(kind, value, traceback))
+
+
 class Recorder(unittest.TestResult):
     """Notes how each test has ended."""
 
@@ -66,14 +75,14 @@ class Recorder(unittest.TestResult):
         self.note(test, "passed")
 
     def addFailure(self, test: unittest.TestCase, err: Any) -> None:
-        self.note(test, "failed", self._exc_info_to_string(err, test))
+        self.note(test, "failed", told(err))
 
     def addError(self, test: unittest.TestCase, err: Any) -> None:
-        self.note(test, "broken", self._exc_info_to_string(err, test))
+        self.note(test, "broken", told(err))
 
     def addSubTest(self, test: unittest.TestCase, subtest: unittest.TestCase, err: Any) -> None:
         if err is not None:
-            self.note(subtest, "failed", self._exc_info_to_string(err, subtest))
+            self.note(subtest, "failed", told(err))
 
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         self.note(test, "skipped", reason)
@@ -122,7 +131,9 @@ def main() -> int:
     boc.start(worker_count=options.workers)
     began = perf_counter()
     classes = list(discover(options.folder, options.pattern))
-    errors = [Outcome("import", "broken", text) for text in unittest.defaultTestLoader.errors]
+    errors = [
+        Outcome("import", "broken", str(text)) for text in unittest.defaultTestLoader.errors
+    ]
     report = Cown(Report(errors))
     for _ in range(options.repeat):
         for names in classes:
