@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -294,6 +296,48 @@ def test_results_of_a_cancelled_block_are_like_others() -> None:
     assert told.wait(60)
     behind = when(result)(lambda result: type(result.value).__name__)
     assert behind.result() == "CancelledError"
+
+
+def test_what_is_cancelled_with_its_block_says_what_ended_that() -> None:
+    def raises() -> None:
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        with atomic():
+            result = when()(lambda: 5)
+            with atomic():
+                inner = when()(lambda: 6)
+            line = inspect.currentframe().f_lineno + 1
+            raises()
+    message = f"^the behaviour was cancelled before it started: its block of atomic\\(\\) raised KeyError at {re.escape(__file__)}:{line}$"
+    for cancelled in result, inner:
+        with pytest.raises(CancelledError, match=message):
+            cancelled.result()
+        with pytest.raises(CancelledError, match=message):
+            when(cancelled)(lambda cancelled: cancelled.result()).result()
+        assert re.search(message, when(cancelled)(lambda cancelled: str(cancelled.value)).result())
+        with pytest.raises(CancelledError, match=message):
+            cancelled.unwrap()
+
+
+def test_a_block_whose_end_is_called_by_hand() -> None:
+    block = atomic()
+    block.__enter__()
+    result = when()(lambda: 5)
+    block.__exit__(ValueError, ValueError(), None)
+    with pytest.raises(CancelledError, match=r"its block of atomic\(\) raised ValueError$"):
+        result.result()
+
+
+def test_what_is_cancelled_otherwise_does_not_blame_its_block(gate: Gate) -> None:
+    start = when(cown := Cown(0))(lambda _: gate.wait(60))
+    with atomic():
+        result = when(cown)(lambda cown: 5)
+    assert result.cancel()
+    gate.set()
+    with pytest.raises(CancelledError, match=r"by cancel\(\), or since the workers were stopped$"):
+        result.result()
+    assert start.result()
 
 
 def test_behaviours_of_a_block_can_use_its_results() -> None:

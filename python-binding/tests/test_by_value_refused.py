@@ -122,6 +122,63 @@ def test_values_that_cannot_cross_are_refused(culprit: object) -> None:
     works()
 
 
+def test_the_value_that_cannot_cross_is_named_by_the_parameter() -> None:
+    lock = threading.Lock
+
+    def one(a, b):
+        pass
+
+    def several(a, rest):
+        pass
+
+    class Bound:
+        def method(self, a, b):
+            pass
+
+    for request, function, name in (
+        ((Cown(1), Cown(lock())), one, "b.value"),
+        ((Cown(1), Cown({"k": [1, lock()]})), one, r"b.value\['k'\]\[1\]"),
+        ((Cown(1), [Cown(2), Cown(lock())]), several, r"rest\[1\].value"),
+        ((Cown(lock()), Cown(2)), Bound().method, "a.value"),
+        ((Cown(1), Cown(lock())), lambda *cowns: None, "value"),
+        ((Cown(lock()),), print, "value"),
+    ):
+        said = f"^cannot send {name} to a worker: an object of class _thread.lock stays in the interpreter that made it"
+        with pytest.raises(TypeError, match=said):
+            when(*request)(function)
+    with pytest.raises(TypeError, match="^cannot send b.value to a worker: an object of class _io.TextIOWrapper"):
+        with open(os.devnull) as file:
+            when(Cown(1), Cown(file))(one)
+
+
+def test_what_a_method_is_bound_to_is_named() -> None:
+    class Account:
+        def __init__(self, **attributes) -> None:
+            self.__dict__ |= attributes
+
+        def pay(self) -> None:
+            pass
+
+        @classmethod
+        def open(cls) -> None:
+            pass
+
+    method = Account(balance=1, guard=threading.Lock()).pay
+    said = (
+        f"^cannot send {re.escape(Account.pay.__qualname__)} to a worker: the attribute 'guard' of its object is a "
+        "_thread.lock object, which stays in the interpreter that made it .*; make it inside of the behaviour"
+    )
+    with pytest.raises(TypeError, match=said) as raised:
+        when()(method)
+    assert raised.value.__cause__ is None
+    with pytest.raises(TypeError, match="the attribute 'deep' of its object is a list object with something in it"):
+        when()(Account(deep=[threading.Lock()]).pay)
+    assert when()(Account(balance=1).pay).result() is None
+    Account.guard = threading.Lock()
+    with pytest.raises(TypeError, match="cannot send .*Account.open to a worker"):
+        when()(Account.open)
+
+
 def test_results_that_cannot_cross_are_type_errors() -> None:
     boc.start(1)
     for make in threading.Lock, lambda: (x for x in "abc"), lambda: [threading.Event()]:

@@ -17,8 +17,8 @@ PAGES = [
     *(
         REPOSITORY / "docs" / name
         for name in (
-            *("index.md", "guide.md", "python.md", "python-backends.md", "python-watching.md"),
-            "migrating-from-bocpy.md",
+            *("index.md", "guide.md", "python.md", "python-backends.md", "python-testing.md"),
+            *("python-watching.md", "migrating-from-bocpy.md"),
         )
     ),
 ]

@@ -173,8 +173,33 @@ print(time.monotonic())
     stuck = "the process ends here, with status 1" in done.stderr
     assert stuck is (backend == "subinterpreters" and how in ("sleep", "event", "lock"))
     ends(done, int(stuck), "boc-worker-0 is still running a behaviour at exit")
+    # It is no exception of the program that has ended them.
+    assert "nobody looked at" not in done.stderr
     # Two seconds to end by itself, half a second to end after an exception, and a busy machine.
     assert 1.9 < took < 30
+
+
+def test_a_body_that_ends_the_program_itself_is_logged(program) -> None:
+    done = program(
+        """
+        import sys, time, boc
+        from crossing import Gate
+        running = Gate()
+        boc.start(2)
+        exited = boc.when()(lambda: sys.exit(3))
+
+        @boc.when()
+        def endless():
+            running.set()
+            while True: time.sleep(0.01)
+
+        running.wait()
+        while not exited.done(): time.sleep(0.01)
+        """
+    )
+    ends(done, 0, "boc-worker-")
+    assert done.stderr.count("nobody looked at") == 1
+    assert "SystemExit: 3" in done.stderr
 
 
 # Each runs a finaliser, on the worker that made the object, while boc's own frames are around it.

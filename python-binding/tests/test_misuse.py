@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 
 import pytest
 
@@ -111,8 +112,18 @@ class TestParameters:
         def body(a, *, b):
             pass
 
-        with pytest.raises(TypeError, match="missing a required.*'b'"):
+        with pytest.raises(
+            TypeError,
+            match=r"^[^ ]*body\(\) has the keyword-only parameter 'b' without a default value, which nothing gives a "
+            r"value to: give it a default value \(`b=b`\), which is evaluated when the behaviour is scheduled, or use "
+            "a closure$",
+        ):
             when(Cown(1))(body)
+        # One thing at a time.
+        with pytest.raises(TypeError, match="takes 1 parameters, but is scheduled over 2 cowns"):
+            when(Cown(1), Cown(2))(body)
+        with pytest.raises(TypeError, match="has the keyword-only parameter 'b'"):
+            when(Cown(1))(functools.partial(body))
 
     @pytest.mark.parametrize(
         "function",
@@ -141,6 +152,45 @@ class TestParameters:
     def test_whencall_of_a_name(self) -> None:
         with pytest.raises(TypeError, match="takes the function itself, not its name as a string"):
             whencall("print", [])
+
+    @pytest.mark.parametrize(
+        ("given", "message"),
+        [
+            ((Cown(1),), "args of whencall must be a list of cowns, or lists of cowns, not an object of type Cown: write [cown]"),
+            ((1,), "args of whencall must be a list of cowns, or lists of cowns, not an object of type int"),
+            (
+                ([], Cown(1)),
+                "captures of whencall must be a list of what the function gets behind the cowns, not an object of type "
+                "Cown: write [cown]",
+            ),
+            (
+                ([], 1.5),
+                "captures of whencall must be a list of what the function gets behind the cowns, not an object of type "
+                "float",
+            ),
+        ],
+        ids=["cown", "number", "captured cown", "captured number"],
+    )
+    def test_whencall_of_no_list(self, given, message: str) -> None:
+        with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+            whencall(print, *given)
+
+    def test_whencall_of_an_iterable(self) -> None:
+        class Old:
+            """Iterable as sequences were once."""
+
+            def __getitem__(self, index: int) -> Cown[int]:
+                return [Cown(1), Cown(2)][index]
+
+        for cowns in (Cown(n) for n in range(2)), Old(), {Cown(1): 1, Cown(2): 2}:
+            assert whencall(lambda a, b, c: c, cowns, iter([3])).result() == 3
+
+        class Broken:
+            def __iter__(self):
+                raise TypeError("broken")
+
+        with pytest.raises(TypeError, match="^broken$"):
+            whencall(print, Broken())
 
     @pytest.mark.parametrize("arguments", [(), (print,), (print, 1), (print, [], 1)])
     def test_whencall_arguments(self, arguments) -> None:

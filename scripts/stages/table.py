@@ -143,12 +143,20 @@ def docs(machine: Machine) -> Iterator[Command]:
 
 
 def examples(machine: Machine) -> Iterator[Command]:
+    """Each says by its status whether what came out is right."""
     folder = PACKAGE / "examples"
+    shortened = (
+        ("scan.py", str(folder), "--no-progress"),
+        ("bank.py", "--accounts", "50", "--transfers", "5000"),
+        ("philosophers.py", "--meals", "500"),
+        ("testrunner.py", "--repeat", "2"),
+        ("server.py", "--requests", "50"),
+        ("pipeline.py", str(folder), "--limit", "4"),
+        ("factors.py",),
+    )
     for environment in machine.pythons.values():
-        yield Command((environment.python, folder / "scan.py", folder, "--no-progress"))
-        yield Command(
-            (environment.python, folder / "bank.py", "--accounts", "50", "--transfers", "5000")
-        )
+        for name, *options in shortened:
+            yield Command((environment.python, folder / name, *options))
 
 
 STAGES = (

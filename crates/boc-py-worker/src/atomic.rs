@@ -16,7 +16,7 @@ use std::{
     ffi::c_void,
     mem, process,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{
             AtomicBool, AtomicU32,
             Ordering::{Acquire, Relaxed, Release},
@@ -28,9 +28,9 @@ use crate::{
     class::{self, NO_METHOD, NO_SLOT, Table, entered, slot, with_many, without},
     contents::Contents,
     departure::{self, Departure},
-    error::{self, Result},
+    error::{self, Raised, Result},
     interpreter::{self, Interpreter, where_now},
-    object::Object,
+    object::{self, Object},
     request::Way,
 };
 
@@ -38,12 +38,19 @@ use crate::{
 struct Block {
     /// Made with the first behaviour, for the executor that it goes to.
     batch: Option<Batch>,
-    /// Whether they are not in their queues yet, for their results.
-    is_open: Arc<AtomicBool>,
+    fate: Arc<Fate>,
     departures: Vec<Departure>,
     home: &'static Interpreter,
     /// The process that it belongs to.
     process: u32,
+}
+
+/// What the results of a block know of it.
+pub struct Fate {
+    /// Whether its behaviours are not in their queues yet.
+    is_open: AtomicBool,
+    /// What has ended the block, if something was raised in it.
+    raised: OnceLock<String>,
 }
 
 thread_local! {
@@ -85,11 +92,11 @@ pub(crate) unsafe fn add(
     // Taken out, since what is dropped can run code that comes here again.
     let mut block = BLOCK.take().unwrap_or_else(Block::new);
     let batch = block.batch.get_or_insert_with(|| way.target.executor.batch());
-    let state = Contents::in_block(Arc::clone(&block.is_open));
-    let is_open = Arc::clone(&block.is_open);
+    let state = Contents::in_block(Arc::clone(&block.fate));
+    let fate = Arc::clone(&block.fate);
     let work = move |held: Held<'_>, result: &mut Contents| {
         // As at the end of the block.
-        is_open.store(false, Release);
+        fate.is_open.store(false, Release);
         work(held, result);
     };
     // SAFETY: passed on to the caller.
@@ -108,11 +115,18 @@ pub(crate) unsafe fn add(
     added.map_err(|duplicate| error::type_error(duplicate.to_string()))
 }
 
+impl Fate {
+    /// What was raised in the block, and where.
+    pub(crate) fn raised(&self) -> Option<&str> {
+        self.raised.get().map(String::as_str)
+    }
+}
+
 impl Block {
     fn new() -> Self {
         Self {
             batch: None,
-            is_open: Arc::new(AtomicBool::new(true)),
+            fate: Arc::new(Fate { is_open: AtomicBool::new(true), raised: OnceLock::new() }),
             departures: Vec::new(),
             home: interpreter::here(),
             process: process::id(),
@@ -141,7 +155,7 @@ impl Drop for Block {
         }
         drop(self.batch.take());
         // Pairs with `is_in_block`: who sees it comes behind the batch.
-        self.is_open.store(false, Release);
+        self.fate.is_open.store(false, Release);
         if !where_now().is_attached() {
             // The thread has ended inside of the block.
             for departure in self.departures.drain(..) {
@@ -155,7 +169,7 @@ impl Drop for Block {
 pub(crate) fn is_in_block(result: &ResultCown<Contents>) -> bool {
     // SAFETY: the address is that of what lives as long as the cown; this is never changed in there.
     let in_block = unsafe { &(*raw::value_ptr(result.cown())).in_block };
-    in_block.as_deref().is_some_and(|is_open| is_open.load(Acquire))
+    in_block.as_deref().is_some_and(|fate| fate.is_open.load(Acquire))
 }
 
 /// What is behind an object of the class: in which process a block has begun with it.
@@ -243,9 +257,36 @@ unsafe extern "C" fn exit(
         interpreter::here().release_given_up();
         match block {
             Some(block) if !raised => block.schedule()?,
-            // Which cancels them.
-            block => drop(block),
+            Some(block) => {
+                // SAFETY: as above: three arguments, the second of which is the exception.
+                let what = unsafe { told(*given.add(1), (count > 2).then(|| *given.add(2))) };
+                let _ = block.fate.raised.set(what);
+                // Which cancels them.
+                drop(block);
+            }
+            None => {}
         }
         Ok(Object::none())
     })
+}
+
+/// An exception's class, and the line that raised it, if there is a traceback.
+///
+/// # Safety
+///
+/// The thread is attached, and the objects are alive.
+unsafe fn told(exception: *mut PyObject, traceback: Option<*mut PyObject>) -> String {
+    // SAFETY: passed on to the caller.
+    let (name, traceback) = unsafe {
+        let name = object::class_name(exception);
+        (name, traceback.map(|traceback| Object::from_borrowed(traceback)))
+    };
+    let place = traceback.and_then(|traceback| {
+        let place = || -> Result<String> {
+            let file = traceback.get(c"tb_frame")?.get(c"f_code")?.get(c"co_filename")?;
+            Ok(format!("{}:{}", file.text(), traceback.get(c"tb_lineno")?.text()))
+        };
+        place().map_err(Raised::clear).ok()
+    });
+    place.map_or_else(|| name.clone(), |place| format!("{name} at {place}"))
 }

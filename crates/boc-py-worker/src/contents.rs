@@ -6,17 +6,18 @@ use std::{
     ffi::{c_int, c_void},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed},
     },
 };
 
 use crate::{
+    atomic::Fate,
     class,
     error::{self, Raised, Result},
     failure::{self, Failure},
     interpreter,
     kept::Kept,
-    object::Object,
+    object::{self, Object},
     parcel::Parcel,
     threads::{self, NOBODY},
     unseen::Unseen,
@@ -45,9 +46,8 @@ pub struct Contents {
     /// Written once, by the behaviour whose result this is, before it ends; after that anybody may
     /// read it.
     pub(crate) outcome: Option<Outcome>,
-    /// For the result of a behaviour in a block: whether its thread has not scheduled it yet; see
-    /// [`atomic`](crate::atomic).
-    pub(crate) in_block: Option<Arc<AtomicBool>>,
+    /// For the result of a behaviour in a block: what becomes of that; see [`atomic`](crate::atomic).
+    pub(crate) in_block: Option<Arc<Fate>>,
     /// Whether the value stays an object of the main interpreter, for its main thread. Never changed.
     pub(crate) is_pinned: bool,
 }
@@ -68,8 +68,8 @@ pub(crate) enum Outcome {
     Raised(Unseen),
     /// In that of a worker.
     Failed(Arc<Failure>),
-    /// It never ran.
-    Cancelled,
+    /// It never ran; and the block that it was scheduled in.
+    Cancelled(Option<Arc<Fate>>),
 }
 
 /// What a body returned, until `unwrap` takes it.
@@ -141,7 +141,7 @@ impl Outcome {
         match self {
             Self::Raised(raised) => !raised.is_seen(),
             Self::Failed(failure) => !failure.is_seen(),
-            Self::Returned(_) | Self::Cancelled => false,
+            Self::Returned(_) | Self::Cancelled(_) => false,
         }
     }
 
@@ -150,7 +150,7 @@ impl Outcome {
         match self {
             Self::Raised(raised) => (!raised.mark_seen()).then(|| Ok(raised.exception())),
             Self::Failed(failure) => (!failure.mark_seen()).then(|| failure.exception()),
-            Self::Returned(_) | Self::Cancelled => None,
+            Self::Returned(_) | Self::Cancelled(_) => None,
         }
     }
 
@@ -163,7 +163,7 @@ impl Outcome {
             Self::Failed(failure) => {
                 failure.mark_seen();
             }
-            Self::Returned(_) | Self::Cancelled => {}
+            Self::Returned(_) | Self::Cancelled(_) => {}
         }
     }
 
@@ -184,7 +184,7 @@ impl Outcome {
     pub(crate) fn empty(&self) -> impl Sized {
         match self {
             Self::Returned(returned) => returned.locked().take(),
-            Self::Raised(_) | Self::Failed(_) | Self::Cancelled => None,
+            Self::Raised(_) | Self::Failed(_) | Self::Cancelled(_) => None,
         }
     }
 }
@@ -205,14 +205,14 @@ impl Contents {
     pub fn ended(&self) -> Ended {
         match &self.outcome {
             Some(Outcome::Raised(_) | Outcome::Failed(_)) => Ended::Failed,
-            Some(Outcome::Cancelled) => Ended::Cancelled,
+            Some(Outcome::Cancelled(_)) => Ended::Cancelled,
             Some(Outcome::Returned(_)) | None => Ended::Well,
         }
     }
 
-    /// Of the result of a behaviour that is not scheduled as long as the flag is raised.
-    pub(crate) fn in_block(is_open: Arc<AtomicBool>) -> Self {
-        Self { in_block: Some(is_open), ..Self::default() }
+    /// Of the result of a behaviour that is scheduled with its block.
+    pub(crate) fn in_block(fate: Arc<Fate>) -> Self {
+        Self { in_block: Some(fate), ..Self::default() }
     }
 
     /// With an object of this thread's interpreter.
@@ -262,7 +262,14 @@ impl Contents {
         if !interpreter::here().is_main() {
             return self.fail(Failure::of(raised));
         }
+        // SAFETY: the classes are the interpreter's.
+        let may_be_misuse =
+            unsafe { raised.is(ffi::PyExc_TypeError) || raised.is(ffi::PyExc_AttributeError) };
         let exception = raised.take();
+        if may_be_misuse {
+            // Whose answer says nothing.
+            class::or_none(object::call("boc._advice", c"advise", [&exception]));
+        }
         match Unseen::remember(&exception) {
             Ok(unseen) => {
                 self.held.value = Value::Object(Kept::new(exception));
@@ -316,7 +323,7 @@ impl Contents {
                     failure.with_object(&mut look);
                 }
             }
-            Some(Outcome::Cancelled) | None => {}
+            Some(Outcome::Cancelled(_)) | None => {}
         }
         stop
     }
@@ -334,8 +341,9 @@ impl State for Contents {
 
     fn cancelled(&mut self) {
         CANCELLED.fetch_add(1, Relaxed);
-        self.held = Held { value: Value::Cancelled, exception: true };
-        self.outcome = Some(Outcome::Cancelled);
+        let block = self.in_block.clone();
+        self.held = Held { value: Value::Cancelled(block.clone()), exception: true };
+        self.outcome = Some(Outcome::Cancelled(block));
     }
 }
 

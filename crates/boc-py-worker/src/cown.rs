@@ -326,9 +326,11 @@ impl Cown {
     /// Sees to it that the value can go to another interpreter, before the cown itself does, or a behaviour
     /// over it. What is to move moves with the departure.
     ///
+    /// `what` is what an exception calls it.
+    ///
     /// Does nothing if others refer to the cown: then it was seen to before, or an extension has it, and the
     /// value is packed when it is read.
-    pub(crate) fn make_ready_to_go(&self, departure: &mut Departure) -> Result<()> {
+    pub(crate) fn make_ready_to_go(&self, departure: &mut Departure, what: &str) -> Result<()> {
         if self.is_pinned() {
             return Ok(());
         }
@@ -345,7 +347,9 @@ impl Cown {
             return Ok(());
         }
         // SAFETY: the claim holds the cown.
-        unsafe { departure.add_value(&raw mut (*contents).held.value, claim, || self.share()) }
+        unsafe {
+            departure.add_value(what, &raw mut (*contents).held.value, claim, || self.share())
+        }
     }
 
     fn value(&self) -> Result<Object> {
@@ -572,7 +576,9 @@ impl Cown {
                 Err(Raised::restore(unseen.exception()))
             }
             Some(Outcome::Failed(failure)) => Err(failure.raise()),
-            Some(Outcome::Cancelled) => failure::cancelled().and_then(|exception| Err(Raised::restore(exception))),
+            Some(Outcome::Cancelled(block)) => {
+                Err(Raised::restore(failure::cancelled(block.as_deref())?))
+            }
             None => Ok(Object::none()),
         }
     }

@@ -105,13 +105,14 @@ impl Departure {
     }
 
     /// Packs the value of a cown, which is an object of this thread's interpreter. If there is nothing in it that
-    /// moves, it is an object no more at once.
+    /// moves, it is an object no more at once. `what` is what an exception calls it.
     ///
     /// # Safety
     ///
     /// The thread is attached. The claim holds the cown, and `place` is that of its value.
     pub(crate) unsafe fn add_value(
         &mut self,
+        what: &str,
         place: *mut Value,
         claim: Claim,
         cown: impl FnOnce() -> AnyCown,
@@ -120,7 +121,7 @@ impl Departure {
         let outer = mem::replace(&mut self.owner, place);
         // SAFETY: passed on to the caller.
         let object = unsafe { Value::read(place) };
-        let packed = object.and_then(|object| Parcel::pack_for(self, "value", &object));
+        let packed = object.and_then(|object| Parcel::pack_for(self, what, &object));
         self.owner = outer;
         let parcel = packed?;
         if self.mark() == mark {

@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use crate::{
+    atomic::Fate,
     error::{self, Raised, Result},
     interpreter,
     kept::Kept,
@@ -105,12 +106,14 @@ impl Drop for Failure {
     }
 }
 
-/// The exception that says that a behaviour never ran.
-pub(crate) fn cancelled() -> Result<Object> {
+/// The exception that says that a behaviour never ran, and why, if its block has raised.
+pub(crate) fn cancelled(block: Option<&Fate>) -> Result<Object> {
     let class = object::import("concurrent.futures")?.get(c"CancelledError")?;
-    class.call([&Object::str(
-        "the behaviour was cancelled before it started: by cancel(), or since the workers were stopped",
-    )?])
+    let why = match block.and_then(Fate::raised) {
+        Some(raised) => format!("its block of atomic() raised {raised}"),
+        None => "by cancel(), or since the workers were stopped".to_owned(),
+    };
+    class.call([&Object::str(&format!("the behaviour was cancelled before it started: {why}"))?])
 }
 
 /// Why there is nothing to be had.

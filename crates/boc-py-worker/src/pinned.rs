@@ -185,7 +185,7 @@ pub(crate) fn run_noted<W>(
             });
         }
         Some(Outcome::Failed(_)) => drop(with_pump(|pump| pump.raised += 1)),
-        Some(Outcome::Returned(_) | Outcome::Cancelled) | None => {}
+        Some(Outcome::Returned(_) | Outcome::Cancelled(_)) | None => {}
     }
 }
 
@@ -426,9 +426,14 @@ pub fn wait_starved(watch: u64, patience: Duration) -> Option<(Duration, usize)>
 
 /// Nobody is going to run what is ready, nor what becomes so: it is cancelled.
 pub fn close() {
+    DESK.get().content().closed = true;
+    discard();
+}
+
+/// What is ready is cancelled.
+pub fn discard() {
     let desk = DESK.get();
     let mut content = desk.content();
-    content.closed = true;
     content.starving = None;
     let dropped = mem::take(&mut content.ready);
     drop(content);

@@ -182,7 +182,7 @@ impl Request {
             let mut departure = Departure::new();
             if to_main.is_some() && interpreter::here().is_main() {
                 // It runs here as well, so that only what other behaviours use has to be packed.
-                if let Err(raised) = self.pack_cowns(&mut departure) {
+                if let Err(raised) = self.pack_cowns(function, &mut departure) {
                     return Some(Err(raised));
                 }
                 let work = || self.body(function);
@@ -305,12 +305,36 @@ impl Request {
         // The cowns come last, since some of them are held from then on, and the rest can run the program's code.
         let packed = Function::of(function, departure)?;
         let arguments = self.packed(function, departure)?;
-        self.pack_cowns(departure)?;
+        self.pack_cowns(function, departure)?;
         Ok(Errand { function: packed, arguments })
     }
 
-    fn pack_cowns(&self, departure: &mut Departure) -> Result<()> {
-        self.cowns().try_for_each(|cown| cown.make_ready_to_go(departure))
+    fn pack_cowns(&self, function: &Object, departure: &mut Departure) -> Result<()> {
+        self.cowns().enumerate().try_for_each(|(place, cown)| {
+            cown.make_ready_to_go(departure, "value").or_else(|raised| {
+                let what = self.value_name(function, place, raised);
+                cown.make_ready_to_go(departure, &what)
+            })
+        })
+    }
+
+    /// What the function calls the value of the cown at a place, for the error that says why it cannot go. That which
+    /// says so now is forgotten.
+    fn value_name(&self, function: &Object, place: usize, raised: Raised) -> String {
+        raised.clear();
+        let name = |index| parameter(function, index);
+        let Some(arguments) = &self.arguments else {
+            return name(place).map_or_else(|| "value".to_owned(), |name| format!("{name}.value"));
+        };
+        let names = arguments.iter().enumerate().filter_map(|(index, given)| match given {
+            Given::Cown(at) if *at == place => Some(format!("{}.value", name(index)?)),
+            Given::Cowns(_, places) => {
+                let at = places.iter().position(|at| *at == place)?;
+                Some(format!("{}[{at}].value", name(index)?))
+            }
+            _ => None,
+        });
+        { names }.next().unwrap_or_else(|| "value".to_owned())
     }
 
     /// The arguments for any interpreter.
@@ -325,7 +349,9 @@ impl Request {
             Given::Cowns(_, places) => Ok(Argument::Cowns(places.clone())),
             Given::Value(object) => Parcel::pack_for(departure, "value", object)
                 .or_else(|raised| {
-                    let name = parameter(function, index, raised);
+                    raised.clear();
+                    let name = parameter(function, index);
+                    let name = name.unwrap_or_else(|| format!("argument {}", index + 1));
                     Parcel::pack_for(departure, &name, object)
                 })
                 .map(Argument::Value),
@@ -355,20 +381,31 @@ fn known_to(scope: Option<Arc<Scope>>, result: ResultCown<Contents>) -> Cown {
     Cown::result_of(result)
 }
 
-/// What an argument is called, for the error that says why it cannot go. That which says so now is forgotten.
-fn parameter(function: &Object, index: usize, raised: Raised) -> String {
-    raised.clear();
-    let name = function.get(c"__code__").and_then(|code| {
-        let names = code.get(c"co_varnames")?;
-        // SAFETY: a code object has a tuple there; what is borrowed becomes a reference at once.
+/// The parameter that takes an argument, if the function is one of Python, or a method that is bound.
+fn parameter(function: &Object, index: usize) -> Option<String> {
+    let name = || -> Result<Option<String>> {
+        let code = function.get(c"__code__")?;
+        // A method has the code of its function, whose first parameter is the object.
+        let is_method = function.get(c"__func__").map_err(Raised::clear).is_ok();
+        let index = index + usize::from(is_method);
+        let (names, count) = (code.get(c"co_varnames")?, code.get(c"co_argcount")?);
+        // SAFETY: a code object has a tuple and a number there; what is borrowed becomes a reference at once.
         unsafe {
+            if index >= ffi::PyLong_AsSize_t(count.as_ptr()) {
+                return Ok(None);
+            }
             let name = ffi::PyTuple_GetItem(names.as_ptr(), index as ffi::Py_ssize_t);
-            if name.is_null() { Err(Raised::already()) } else { Ok(Object::from_borrowed(name)) }
+            let name = if name.is_null() {
+                Err(Raised::already())
+            } else {
+                Ok(Object::from_borrowed(name))
+            };
+            Ok(Some(name?.text()))
         }
-    });
-    name.map(|name| name.text()).unwrap_or_else(|raised| {
+    };
+    name().unwrap_or_else(|raised| {
         raised.clear();
-        format!("argument {}", index + 1)
+        None
     })
 }
 

@@ -61,7 +61,7 @@ impl Thing {
             if ffi::Py_TYPE(object) == here().classes.buffer.get() {
                 Ok(Self::Block(departure.add_buffer(object)?))
             } else if let Some(cown) = cown::behind(object) {
-                cown.make_ready_to_go(departure)?;
+                cown.make_ready_to_go(departure, "value")?;
                 Ok(Self::Cown(cown.share()))
             } else if let Some(definition) = definition::behind(object) {
                 Ok(Self::Definition(definition))

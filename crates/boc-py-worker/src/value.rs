@@ -12,6 +12,7 @@ use pyo3_ffi::PyObject;
 use std::{mem, sync::Arc};
 
 use crate::{
+    atomic::Fate,
     error::{self, Result},
     failure::{self, Failure},
     interpreter,
@@ -32,8 +33,8 @@ pub enum Value {
     Resident(Arc<Resident>),
     /// An exception of a worker.
     Failure(Arc<Failure>),
-    /// The exception that says that a behaviour never ran.
-    Cancelled,
+    /// The exception that says that a behaviour never ran; and the block that it was scheduled in.
+    Cancelled(Option<Arc<Fate>>),
 }
 
 /// In no interpreter.
@@ -87,7 +88,10 @@ impl Value {
                     let failure = Arc::clone(failure);
                     return failure.exception();
                 }
-                Self::Cancelled => return failure::cancelled(),
+                Self::Cancelled(block) => {
+                    let block = block.clone();
+                    return failure::cancelled(block.as_deref());
+                }
                 Self::Resident(resident) => match resident.object() {
                     Some(object) => return Ok(object),
                     None => (None, true),
@@ -154,7 +158,10 @@ impl Value {
                     let failure = Arc::clone(failure);
                     Parcel::pack(&failure.exception()?)
                 }
-                Self::Cancelled => Parcel::pack(&failure::cancelled()?),
+                Self::Cancelled(block) => {
+                    let block = block.clone();
+                    Parcel::pack(&failure::cancelled(block.as_deref())?)
+                }
                 Self::Object(object) => {
                     let object = object.as_ptr();
                     let packed = interpreter::main().visit(|| {
@@ -176,7 +183,7 @@ impl Value {
         match self {
             Self::Object(_) => interpreter::here().is_main(),
             Self::Resident(resident) => resident.is_fresh_here(),
-            Self::Parcel(_) | Self::Failure(_) | Self::Cancelled => false,
+            Self::Parcel(_) | Self::Failure(_) | Self::Cancelled(_) => false,
         }
     }
 
@@ -198,7 +205,7 @@ impl Value {
                     let resident = Arc::clone(resident);
                     resident.check(user)?
                 }
-                Self::Object(_) | Self::Parcel(_) | Self::Failure(_) | Self::Cancelled => None,
+                Self::Object(_) | Self::Parcel(_) | Self::Failure(_) | Self::Cancelled(_) => None,
             };
             if let Some(parcel) = packed {
                 drop(mem::replace(&mut *place, Self::Parcel(parcel)));

@@ -6,7 +6,7 @@ use pyo3_ffi::{self as ffi, PyMethodDef, PyObject};
 use crate::{
     class::{self, NO_METHOD, Table, entered, with_many, with_named, with_one},
     error::{self, Raised, Result},
-    object::Object,
+    object::{self, Object},
     reading,
     request::{self, Request},
 };
@@ -114,12 +114,13 @@ unsafe extern "C" fn whencall(
                 ));
             }
             let mut request = Request::default();
-            let cowns = request::list(cowns)?;
+            let cowns = listed(cowns, "args", "cowns, or lists of cowns")?;
             for index in 0..ffi::PyList_Size(cowns.as_ptr()) {
                 request.add(ffi::PyList_GetItem(cowns.as_ptr(), index))?;
             }
             if !captures.is_null() && captures != ffi::Py_None() {
-                let captures = request::list(captures)?;
+                let captures =
+                    listed(captures, "captures", "what the function gets behind the cowns")?;
                 for index in 0..ffi::PyList_Size(captures.as_ptr()) {
                     let capture = ffi::PyList_GetItem(captures.as_ptr(), index);
                     request.capture(Object::from_borrowed(capture));
@@ -128,6 +129,28 @@ unsafe extern "C" fn whencall(
             request.schedule(&Object::from_borrowed(function))
         }
     })
+}
+
+/// What is in an argument of `whencall`, as a list of its own.
+///
+/// # Safety
+///
+/// The object is alive.
+unsafe fn listed(argument: *mut PyObject, name: &str, of: &str) -> Result<Object> {
+    // SAFETY: passed on to the caller; the class lives as long as the object.
+    unsafe {
+        let class: *mut PyObject = ffi::Py_TYPE(argument).cast();
+        let is_iterable = ffi::PySequence_Check(argument) != 0
+            || ffi::PyObject_HasAttrString(class, c"__iter__".as_ptr()) != 0;
+        if is_iterable {
+            return request::list(argument);
+        }
+        let kind = object::class_name(argument);
+        let hint = if request::is_cown(argument) { ": write [cown]" } else { "" };
+        Err(error::type_error(format!(
+            "{name} of whencall must be a list of {of}, not an object of type {kind}{hint}"
+        )))
+    }
 }
 
 /// Adds what a module has in every interpreter: the functions here and the classes.

@@ -48,8 +48,9 @@ mod _boc {
     use super::{
         extension::objects::{hold_objects, let_go_of_objects},
         pinned::{
-            close_pinned, forget_pinned_after_fork, is_main_thread, nudge_pinned, pump_pinned,
-            set_main_thread, set_pinned_poll, wait_for_pinned, wait_for_starving, watch_pinned,
+            close_pinned, discard_pinned, forget_pinned_after_fork, is_main_thread, nudge_pinned,
+            pump_pinned, set_main_thread, set_pinned_poll, wait_for_pinned, wait_for_starving,
+            watch_pinned,
         },
         pool::{
             Pool, cancelled, check_timeout, clear_messages, clear_noticeboard,

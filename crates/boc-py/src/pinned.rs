@@ -71,6 +71,12 @@ pub(crate) fn close_pinned() {
     pinned::close();
 }
 
+/// What the main thread is to run is cancelled.
+#[pyfunction]
+pub(crate) fn discard_pinned() {
+    pinned::discard();
+}
+
 /// Called in a child process, on the thread that is the main one there.
 #[pyfunction]
 pub(crate) fn forget_pinned_after_fork() {

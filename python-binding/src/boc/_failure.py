@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 from boc import _shipping
+from boc._advice import advise
 from boc._importable import hint
 from boc._tracebacks import text_of
 
@@ -31,6 +32,7 @@ def describe(exception: BaseException) -> Description:
     """What other interpreters need to make an exception anew."""
     name = type(exception).__qualname__
     _give_hint(exception)
+    advise(exception)
     lines = text_of(exception)
     data: bytes | None
     things: list[Any]

@@ -28,6 +28,7 @@ from boc._boc import (
     clear_messages,
     clear_noticeboard,
     close_pinned,
+    discard_pinned,
     forget_after_fork,
     forget_pinned_after_fork,
     free_nothing,
@@ -402,17 +403,15 @@ def _at_exit() -> None:
         set_exiting(True)
         Pool.deactivate()
     _stalls.end()
+    for earlier in _abandoned:
+        if earlier.must_end and not _end(earlier, _EXIT_INTERRUPTED):
+            _stuck.append(earlier.name)
     if pool is not None and workers is not None:
         cancelled_before = cancelled()
         pool.stop()
         close_pinned()
-        if not _ended(workers.join, _EXIT_GRACE):
-            for name in workers.interrupt():
-                _log.warning("%s is still running a behaviour at exit; ending it", name)
-            if not _ended(workers.join, _EXIT_INTERRUPTED) and workers.must_end:
-                workers.insist()
-                if not _ended(workers.join, _EXIT_INSISTED):
-                    _stuck.append(workers.name)
+        if not _end(workers, _EXIT_GRACE) and workers.must_end:
+            _stuck.append(workers.name)
         dropped = cancelled() - cancelled_before
         if dropped:
             _log.warning(
@@ -430,6 +429,46 @@ def _at_exit() -> None:
     clear_messages()
     clear_noticeboard()
     _unseen.log_all()
+
+
+def _end(workers: Direct | SubInterpreters, grace: float, when: str = "at exit") -> bool:
+    """End workers that were told to stop, and what they are running; say whether they have ended."""
+    if _ended(workers.join, grace):
+        return True
+    _unseen.interrupted = True
+    for name in workers.interrupt():
+        _log.warning("%s is still running a behaviour %s; ending it", name, when)
+    if _ended(workers.join, _EXIT_INTERRUPTED):
+        return True
+    if not workers.must_end:
+        return False
+    workers.insist()
+    return _ended(workers.join, _EXIT_INSISTED)
+
+
+def abandon() -> None:
+    """Stop the workers without waiting for what they run, which is interrupted, and drop what has not started.
+
+    For tests, which have to go on though a behaviour does not end.
+    """
+    with _state.lock:
+        pool, workers = _state.pool, _state.workers
+        _state.pool, _state.workers = None, None
+        Pool.deactivate()
+        if pool is not None:
+            _observation.end(pool)
+    if pool is None or workers is None:
+        return
+    pool.stop()
+    discard_pinned()
+    if not _end(workers, 0.0, "that is given up"):
+        _abandoned.append(workers)
+    _unseen.interrupted = False
+    clear_noticeboard()
+
+
+_abandoned: list[Direct | SubInterpreters] = []
+"""Workers that have not ended, and whom nobody waits for any more."""
 
 
 def _ended(join: Callable[[float], bool], seconds: float) -> bool:
@@ -477,6 +516,7 @@ def _after_fork_in_child() -> None:
     _state.__init__()  # type: ignore[misc]
     _observation.forget_after_fork()
     _stalls.forget_after_fork()
+    _abandoned.clear()
     set_exiting(False)
     forget_pinned_after_fork()
     forget_after_fork()

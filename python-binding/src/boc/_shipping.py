@@ -9,7 +9,7 @@ import contextlib
 import re
 import sys
 from pickle import PicklingError
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 from boc import _definitions, _templates
@@ -95,6 +95,10 @@ def explain(callable_: Any, role: str, index: int, error: Exception) -> Exceptio
     elif role != "whole":
         name, value = _first_refused(_defaults(callable_) if role == "default" else _globals(callable_))
         what = _PARTS[role].format(name)
+    elif isinstance(callable_, MethodType):
+        attribute = _refused_attribute(callable_)
+        if attribute is not None:
+            return attribute
     located = _LOCATED.fullmatch(str(error))
     if located is None:
         explained = _cannot_send(callable_, f"{what} {_described(value, error)}", error)
@@ -138,6 +142,22 @@ def _first_refused(parts: list[tuple[str, Any]]) -> tuple[str, Any]:
         except Exception:
             return name, value
     return "?", parts
+
+
+def _refused_attribute(method: MethodType) -> TypeError | None:
+    """The exception that names what cannot be sent of the object that a method is bound to."""
+    if isinstance(method.__self__, type):
+        return None
+    for name, value in getattr(method.__self__, "__dict__", {}).items():
+        try:
+            dumps(value)
+        except Exception as error:
+            what = f"the attribute {name!r} of its object {_described(value, error)}"
+            refused = _cannot_send(method, what, error)
+            refused.__cause__ = cause_to_show(error)
+            refused.__suppress_context__ = True
+            return refused
+    return None
 
 
 _PARTS = {

@@ -26,7 +26,32 @@ def check(function: Callable[..., Any], arguments: int) -> None:
     try:
         signature.bind(*range(arguments))
     except TypeError as error:
+        _check_keyword_only(signature, arguments, function)
         raise TypeError(
             f"{function!r} is scheduled over {arguments} cowns, and cannot be called with as many "
             f"arguments: {error}; each cown or list of cowns becomes one parameter"
         ) from None
+
+
+def _check_keyword_only(
+    signature: inspect.Signature, arguments: int, function: Callable[..., Any]
+) -> None:
+    """Raise a TypeError if it could be called but for keyword-only parameters without a default value."""
+    names = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY and parameter.default is parameter.empty
+    ]
+    if not names:
+        return
+    try:
+        signature.bind(*range(arguments), **dict.fromkeys(names))
+    except TypeError:
+        return
+    name = names[0]
+    called = getattr(function, "__qualname__", repr(function))
+    raise TypeError(
+        f"{called}() has the keyword-only parameter {name!r} without a default value, which nothing gives a value "
+        f"to: give it a default value (`{name}={name}`), which is evaluated when the behaviour is scheduled, or use "
+        "a closure"
+    ) from None

@@ -20,8 +20,25 @@ class Unseen(Raised):
             log(self.exception)
 
 
+collected: list[BaseException] | None = None
+"""Where they go in the place of the log, if somebody collects them."""
+
+interrupted = False
+"""Whether bodies are ended by an exception that was raised in them, since the program ends."""
+
+
+def is_interruption(exception: BaseException) -> bool:
+    """Whether it may be what was raised in a body to end it."""
+    return type(exception) is SystemExit and not exception.args
+
+
 def log(exception: BaseException) -> None:
-    """Log one, with the traceback of the body."""
+    """Log one, with the traceback of the body; but not that which has ended a body at the end of the program."""
+    if collected is not None:
+        collected.append(exception)
+        return
+    if interrupted and is_interruption(exception):
+        return
     _log.error(
         "a behaviour raised an exception that nobody looked at (see result(), unwrap(), exception)",
         exc_info=(type(exception), exception, exception.__traceback__),

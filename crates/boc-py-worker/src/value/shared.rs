@@ -110,9 +110,10 @@ impl Value {
                 drop(locked);
                 return failure.exception();
             }
-            Self::Cancelled => {
+            Self::Cancelled(block) => {
+                let block = block.clone();
                 drop(locked);
-                return failure::cancelled();
+                return failure::cancelled(block.as_deref());
             }
             Self::Object(_) | Self::Resident(_) => {
                 let mut turns = locked;
