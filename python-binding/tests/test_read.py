@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import boc
-from boc import Buffer, Cown, atomic, read, when, whencall
+from boc import Buffer, Cown, PinnedCown, atomic, read, when, whencall
 from crossing import Gate, Log, Meeting
 
 ONLY_READS = "this behaviour only reads the cown, as others may at the same time"
@@ -435,3 +435,23 @@ def test_what_it_is() -> None:
     with pytest.raises(TypeError, match="cannot be pickled or copied"):
         pickle.dumps(read(cown))
     assert repr(copy.copy(read(cown))) == repr(read(cown))
+
+
+def test_what_is_pinned_is_read_in_the_main_thread() -> None:
+    lock = threading.Lock()
+    pinned, other = PinnedCown(lock), Cown([1])
+
+    @when(read(pinned), read(other))
+    def look(pinned: Cown[Any], other: Cown[list[int]]) -> bool:
+        with pytest.raises(RuntimeError, match=ONLY_READS):
+            pinned.value = None
+        return pinned.value is pinned.value and threading.current_thread() is threading.main_thread()
+
+    @when(pinned, read(other))
+    def hold(pinned: Cown[Any], other: Cown[list[int]]) -> list[int]:
+        pinned.value.acquire()
+        return other.value
+
+    assert hold.result() == [1]
+    assert look.result() is True
+    assert lock.locked()
