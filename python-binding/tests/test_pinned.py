@@ -699,12 +699,18 @@ def test_wait_pump_poll() -> None:
 def test_ctrl_c_comes_through_what_never_ends(program: Any) -> None:
     done = program(
         """
-        import _thread, boc, signal, threading
+        import _thread, boc, os, threading
         cown = boc.PinnedCown(0)
+        # Not by a lock, in whose code the interrupt could come.
+        reached, tell = os.pipe()
+        def interrupt():
+            while os.read(reached, 1):
+                _thread.interrupt_main()
+        threading.Thread(target=interrupt, daemon=True).start()
         def again(cown):
             cown.value += 1
             if cown.value == 100:
-                threading.Thread(target=_thread.interrupt_main).start()
+                os.write(tell, b"!")
             boc.when(cown)(again)
         for waits in boc.wait, boc.pump:
             boc.when(cown)(again)
