@@ -433,6 +433,8 @@ def test_what_crosses_by_reference(tmp_path: Path) -> None:
         class Holds:
             shared = cown
         assert other.call(uses) is cown
+        pinned = crossing.PinnedCown(8)
+        assert other.call(lambda: [pinned])[0] is pinned and _shipping.dumps({1: pinned})[1] == [pinned]
         # A Buffer moves, so it is no part of what is kept; unless nobody can write to it.
         def reads(): return buffer
         assert other.call(reads) is buffer

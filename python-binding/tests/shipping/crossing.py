@@ -38,6 +38,10 @@ class Cown(metaclass=_Same):
         self.number = number
 
 
+class PinnedCown(Cown):
+    known: dict[int, Cown] = {}
+
+
 class Buffer(metaclass=_Same):
     known: dict[int, Buffer] = {}
 
@@ -62,7 +66,7 @@ def install() -> None:
     for module in boc, native:
         module.__spec__ = importlib.machinery.ModuleSpec(module.__name__, None)
         sys.modules[module.__name__] = module
-    for class_ in Cown, Buffer, Definition:
+    for class_ in Cown, PinnedCown, Buffer, Definition:
         class_.__module__ = "boc"
         class_.__qualname__ = class_.__name__
         setattr(native, class_.__name__, class_)
@@ -88,7 +92,7 @@ def _thing(flat: ByReference) -> Any:
     if kind == "Definition":
         number, data, things = content
         return Definition(data, [_thing(thing) for thing in things], number)
-    return {"Cown": Cown, "Buffer": Buffer}[kind](content)
+    return {"Cown": Cown, "PinnedCown": PinnedCown, "Buffer": Buffer}[kind](content)
 
 
 def pack(value: Any) -> bytes:
