@@ -30,8 +30,9 @@ class Traced:
         self.about: dict[str, str] = content["otherData"]
         self.events: list[Event] = content["traceEvents"]
         for event in self.events:
-            assert {"name", "ph", "ts", "pid", "tid", "args"} <= set(event)
-            assert event["ts"] >= 0 and isinstance(event["args"], dict)
+            assert {"name", "ph", "ts", "pid", "tid"} <= set(event)
+            assert event["ts"] >= 0
+            assert isinstance(event["args"], dict) if event["ph"] not in "sf" else "id" in event
             assert event["ph"] in {"M", "X", "s", "f", "i", "C"}
         names = [event for event in self.of("M") if event["name"] == "thread_name"]
         self.tracks = {event["tid"]: event["args"]["name"] for event in names}

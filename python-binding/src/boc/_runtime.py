@@ -175,7 +175,7 @@ def start(
         variable ``BOC_BACKEND``) choose: ``"direct"`` where the GIL is off, else ``"subinterpreters"`` from
         Python 3.12 on. See :func:`backend`.
     :param notice_limit: How many keys the noticeboard can have; 1,024 by default.
-    :param observe: Whether :func:`report` is to know the behaviours, which makes each of them some microseconds
+    :param observe: Whether :func:`report` is to know the behaviours, which makes each of them about a microsecond
         slower; ``None`` to let the environment variable ``BOC_OBSERVE`` say so, by 1. Workers that are running
         already observe what is scheduled from now on.
     :param debug: Whether each behaviour is asked at its end who else can reach the values that it holds, which is an

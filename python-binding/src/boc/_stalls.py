@@ -58,10 +58,10 @@ def _set(limit: float | None, on_stall: Callable[[str], object] | None) -> None:
         before, _state.watcher = _state.watcher, None
         if before is not None:
             before.stop()
+        _observation.want("stall warning", limit is not None)
         if limit is not None:
             _state.watcher = _Watcher(limit, on_stall)
             _state.watcher.start()
-        _observation.want("stall warning", limit is not None)
 
 
 def _checked(seconds: float | None, what: str) -> float | None:

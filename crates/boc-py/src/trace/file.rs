@@ -15,6 +15,9 @@ pub(super) struct Output {
     process: u32,
 }
 
+/// So many bytes are written at once.
+const AT_ONCE: usize = 1 << 16;
+
 /// A track: the thread that scheduled, a worker.
 pub(super) type Track = usize;
 
@@ -36,16 +39,15 @@ struct Event<'a, A: Serialize> {
     bp: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     s: Option<&'static str>,
-    args: A,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    args: Option<A>,
 }
-
-#[derive(Serialize)]
-struct Nothing {}
 
 impl Output {
     pub(super) fn begin(mut file: File, program: &str) -> io::Result<Self> {
         file.write_all(b"{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n")?;
-        let mut output = Self { file: BufWriter::new(file), first: true, process: process::id() };
+        let file = BufWriter::with_capacity(AT_ONCE, file);
+        let mut output = Self { file, first: true, process: process::id() };
         output.name("process_name", 0, program)?;
         Ok(output)
     }
@@ -63,7 +65,7 @@ impl Output {
         name: &'a str,
         track: Track,
         time: u64,
-        args: A,
+        args: Option<A>,
     ) -> Event<'a, A> {
         Event {
             name,
@@ -85,7 +87,7 @@ impl Output {
         struct Named<'a> {
             name: &'a str,
         }
-        self.write(&self.event("M", what, track, 0, Named { name }))
+        self.write(&self.event("M", what, track, 0, Some(Named { name })))
     }
 
     /// Says what a track is called. They are shown in the order of their numbers.
@@ -96,7 +98,7 @@ impl Output {
         }
         self.name("thread_name", track, name)?;
         let sorted = Sorted { sort_index: track };
-        self.write(&self.event("M", "thread_sort_index", track, 0, sorted))
+        self.write(&self.event("M", "thread_sort_index", track, 0, Some(sorted)))
     }
 
     /// Something that takes time. Times are in nanoseconds here, from the beginning.
@@ -109,7 +111,7 @@ impl Output {
         until: u64,
         args: &impl Serialize,
     ) -> io::Result<()> {
-        let event = self.event("X", name, track, from, args);
+        let event = self.event("X", name, track, from, Some(args));
         let dur = Some(micros(until.saturating_sub(from)));
         self.write(&Event { cat: Some(category), dur, ..event })
     }
@@ -122,7 +124,7 @@ impl Output {
         to: (Track, u64),
     ) -> io::Result<()> {
         for (ph, (track, time), bp) in [("s", from, None), ("f", to, Some("e"))] {
-            let event = self.event(ph, "scheduled", track, time, Nothing {});
+            let event = self.event(ph, "scheduled", track, time, None::<()>);
             self.write(&Event { cat: Some("schedule"), id: Some(id), bp, ..event })?;
         }
         Ok(())
@@ -137,7 +139,7 @@ impl Output {
         time: u64,
         args: &impl Serialize,
     ) -> io::Result<()> {
-        let event = self.event("i", name, track, time, args);
+        let event = self.event("i", name, track, time, Some(args));
         self.write(&Event { cat: Some(category), s: Some("t"), ..event })
     }
 
@@ -148,7 +150,7 @@ impl Output {
         time: u64,
         args: &impl Serialize,
     ) -> io::Result<()> {
-        self.write(&self.event("C", name, 0, time, args))
+        self.write(&self.event("C", name, 0, time, Some(args)))
     }
 
     /// Writes the rest.
