@@ -42,7 +42,7 @@ _SHARED: tuple[type, ...] = (
 )
 """What is there to be shared, or never changes, with all that it refers to."""
 
-_UNCHANGING = (tuple, frozenset, types.MappingProxyType, types.MethodType)
+_UNCHANGING: tuple[type, ...] = (tuple, frozenset, types.MappingProxyType, types.MethodType)
 """What never changes itself."""
 
 _told: set[tuple[object, str]] = set()
