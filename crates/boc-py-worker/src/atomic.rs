@@ -99,8 +99,8 @@ pub(crate) unsafe fn add(
         fate.is_open.store(false, Release);
         work(held, result);
     };
-    // SAFETY: passed on to the caller.
     let label = || way.label();
+    // SAFETY: passed on to the caller.
     let added = unsafe {
         match way.to_main {
             None => raw::add(batch, cowns, label, state, work),
