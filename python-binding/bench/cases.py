@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lanes import LIBRARIES, Lane, Round, command, peer
+from lanes import LIBRARIES, Lane, Round, beside, command, peer
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -147,6 +147,36 @@ def memory(count: int, workers: int, rounds: int) -> Case:
     return Case("memory", title, [MEMORY, EMPTY, DRAINED], lanes, rounds)
 
 
+def notices(count: int, workers: int, rounds: int) -> Case:
+    ways = [
+        (f"{library}, {n} worker{'s' * (n > 1)}", n) for n in (1, workers) for library in LIBRARIES
+    ]
+    lanes = [beside(label, "notices", count, n) for label, n in ways]
+    title = f"{count:,} reads of one key of the noticeboard, dealt out to the workers, each"
+    return Case("notices", title, [ALL_DONE, RATE], lanes, rounds)
+
+
+def messages(count: int, rounds: int) -> Case:
+    names = (*LIBRARIES, "queue.SimpleQueue")
+    ways = (("streaming", count), ("ping-pong", count // 20))
+    lanes = [beside(f"{name}, {way}", way, n, 1) for way, n in ways for name in names]
+    title = f"{count:,} messages from one thread to another, or {count // 20:,} there and back, each"
+    return Case("messages", title, [ALL_DONE, RATE], lanes, rounds)
+
+
+def awaiting(count: int, rounds: int) -> Case:
+    lanes = [beside(name, "awaiting", count, 1) for name in ("boc", "run_in_executor")]
+    title = f"{count:,} times an event loop starts something that does nothing, and awaits it, each"
+    return Case("awaiting", title, [ALL_DONE, RATE], lanes, rounds)
+
+
+def tracing(count: int, workers: int, rounds: int) -> Case:
+    ways = (("boc, not traced", "untraced"), ("boc, traced", "traced"))
+    lanes = [beside(label, case, count, workers) for label, case in ways]
+    title = f"{count:,} CPU-bound behaviours of some tens of microseconds, {workers} workers, each"
+    return Case("tracing", title, [ALL_DONE, CPU], lanes, rounds)
+
+
 def all_cases(workers: int, rounds: int, quick: bool) -> list[Case]:
     many = 2_000 if quick else 20_000
     return [
@@ -167,6 +197,10 @@ def all_cases(workers: int, rounds: int, quick: bool) -> list[Case]:
         start(2, rounds * 3),
         scheduling(many * 5, workers, rounds),
         arithmetic(10 if quick else 40, workers, rounds),
+        notices(many * 20, workers, rounds),
+        messages(many * 5, rounds),
+        awaiting(many // 2, rounds),
+        tracing(many // 2, workers, rounds),
         scan(100 if quick else 400, workers, min(rounds, 5)),
         # The queue is so long that a round says what the next would say.
         memory(100_000 if quick else 1_000_000, workers, 1 if quick else 2),

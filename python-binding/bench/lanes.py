@@ -22,6 +22,7 @@ PROGRAMS = {
     "functions": "functions.py",
 }
 STARTING = "starting.py"
+BESIDE = "beside.py"
 LIBRARIES = ("boc", "bocpy")
 LIMIT_S = 300
 Round = dict[str, float]
@@ -80,6 +81,13 @@ def peer(label: str, case: str, count: int, workers: int, **options: int) -> Lan
         environment,
         comparable=name != "functions",
     )
+
+
+def beside(label: str, case: str, count: int, workers: int) -> Lane:
+    """The lane of a library, or of Python itself, for what there is beside cowns."""
+    name = label.split(",")[0]
+    environment = {"BENCH_LIBRARY": name} if name in LIBRARIES else {}
+    return Lane(label, command(BESIDE, case, count, workers), environment)
 
 
 def ask(command: list[str], environment: dict[str, str]) -> dict[str, object]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from cases import ALL_DONE, EMPTY, FIRST, MEMORY, WALL, Case, Column
+from cases import ALL_DONE, CPU, EMPTY, FIRST, MEMORY, WALL, Case, Column
 from environment import judged_backend
 
 
@@ -37,6 +37,18 @@ def backends_of(cases: list[Case]) -> list[str]:
     return sorted({str(lane.about["backend"]) for lane in lanes if "backend" in lane.about})
 
 
+def beside_cowns(cases: dict[str, Case], workers: int) -> Iterator[Outcome]:
+    """On both backends."""
+    # With the GIL, threads take turns, as do those of the queue.
+    one, all_of_them = "boc, 1 worker", f"boc, {workers} workers"
+    yield from faster(cases.get("notices"), ALL_DONE, one, all_of_them, 1.8)
+    streaming = ("queue.SimpleQueue, streaming", "boc, streaming")
+    free_threaded = judged_backend() == "direct"
+    yield from faster(cases.get("messages"), ALL_DONE, *streaming, 2 if free_threaded else None)
+    yield from faster(cases.get("awaiting"), ALL_DONE, "run_in_executor", "boc", 1 / 3)
+    yield from faster(cases.get("tracing"), CPU, "boc, not traced", "boc, traced", 1 / 1.2)
+
+
 def subinterpreters(cases: dict[str, Case], workers: int) -> Iterator[Outcome]:
     for name in ("one-cown", "pairs", "independent"):
         yield from faster(cases.get(name), ALL_DONE, "bocpy", "boc", 3)
@@ -49,6 +61,7 @@ def subinterpreters(cases: dict[str, Case], workers: int) -> Iterator[Outcome]:
     for name in ("boc", "bocpy"):
         yield from second_worker(cases.get("arithmetic"), name, workers)
     yield from faster(cases.get("start"), FIRST, "bocpy", "boc", 1)
+    yield from beside_cowns(cases, workers)
 
 
 def second_worker(case: Case | None, name: str, workers: int) -> Iterator[Outcome]:
@@ -74,6 +87,7 @@ def direct(cases: dict[str, Case], workers: int) -> Iterator[Outcome]:
         1,
     )
     yield from under(cases.get("memory"), MEMORY, "boc", 700, or_equal=True)
+    yield from beside_cowns(cases, workers)
 
 
 def faster(
@@ -88,7 +102,7 @@ def faster(
     elif times == 1:
         wanted = "at least as fast"
     else:
-        wanted = f"at least {times:,} times as fast"
+        wanted = f"at least {times:,.3g} times as fast"
     slow, fast = values(case, column, other), values(case, column, ours)
     if not slow or not fast:
         yield Outcome(what, wanted, "not measured", None)
