@@ -14,7 +14,7 @@ from .pip import install_pip
 from .places import PACKAGE, VENVS
 
 REQUIREMENTS = {
-    "direct": [PACKAGE / "requirements-dev.txt"],
+    "direct": [PACKAGE / "requirements-dev.txt", PACKAGE / "requirements-examples.txt"],
     "subinterpreters": [
         PACKAGE / "requirements-dev.txt",
         PACKAGE / "requirements-types.txt",

@@ -157,6 +157,11 @@ def examples(machine: Machine) -> Iterator[Command]:
     for environment in machine.pythons.values():
         for name, *options in shortened:
             yield Command((environment.python, folder / name, *options))
+    direct = machine.pythons["direct"]
+    if [*direct.folder.glob("lib*/python*/site-packages/numpy")]:
+        yield Command((direct.python, folder / "nbody.py", "--bodies", "400", "--steps", "5"))
+    else:
+        print(f"numpy has no wheel for {direct.interpreter}, so nbody.py is left out", flush=True)
 
 
 STAGES = (
