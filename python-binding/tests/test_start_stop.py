@@ -12,8 +12,8 @@ from concurrent.futures import CancelledError
 import pytest
 
 import boc
-from boc import Cown, quiesce, start, wait, when
-from crossing import Log
+from boc import Behaviors, Cown, quiesce, start, wait, when
+from crossing import Gate, Log
 
 
 def workers() -> list[str]:
@@ -206,3 +206,19 @@ def test_threads_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         thread.join(30)
     assert count() == 0
     assert when()(lambda: 1).result() == 1
+
+
+def test_the_runtime_as_an_object(gate: Gate) -> None:
+    runtime = Behaviors(2)
+    runtime.start()
+    assert len(boc.stats()) == 2
+    when()(lambda: gate.wait(60))
+    assert runtime.quiesce(0.01) is False
+    with pytest.raises(TimeoutError):
+        runtime.stop(0.01)
+    gate.set()
+    assert runtime.quiesce(60) is True
+    runtime.stop(60)
+    assert boc.stats() == []
+    Behaviors(None).start(("name", "file.py"))
+    assert len(boc.stats()) == boc.WORKER_COUNT

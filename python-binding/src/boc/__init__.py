@@ -24,6 +24,7 @@ share a cown run in the order in which they were scheduled.
 from typing import TYPE_CHECKING
 
 from boc._alias_warning import AliasWarning
+from boc._behaviors import Behaviors
 from boc._boc import (
     IN_WORKER,
     TIMEOUT,
@@ -107,6 +108,7 @@ __all__ = [
     "TIMEOUT",
     "WORKER_COUNT",
     "AliasWarning",
+    "Behaviors",
     "Buffer",
     "Cown",
     "PinnedCown",
