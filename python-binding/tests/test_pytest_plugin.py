@@ -105,7 +105,7 @@ def test_exceptions_that_nobody_looked_at(run) -> None:
     assert "ValueError: outer" in text
     assert "AttributeError: 'boc.Cown' object has no attribute 'append'" in text
     assert "looked at\n" not in text.replace("nobody looked at", "")
-    assert "_pytest_plugin.py" not in text and "_unseen.py" not in text
+    assert "_testing.py" not in text and "_unseen.py" not in text
     # They are shown, so they are not logged as well.
     assert "nobody looked at" not in done.stderr.str()
 
@@ -328,8 +328,14 @@ def test_ctrl_c_at_the_end_of_a_test(run) -> None:
 
 @pytest.mark.once
 def test_who_does_not_use_pytest_does_not_import_it(program) -> None:
-    done = program("import sys, boc; print('pytest' in sys.modules, 'boc._pytest_plugin' in sys.modules)")
+    done = program("import sys, boc; print('pytest' in sys.modules, 'boc_pytest' in sys.modules)")
     assert done.stdout == "False False\n"
+
+
+@pytest.mark.once
+def test_tests_that_do_not_use_boc_do_not_import_it(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("import sys\ndef test_it(): assert 'boc_pytest' in sys.modules and 'boc' not in sys.modules")
+    pytester.runpytest_subprocess().assert_outcomes(passed=1)
 
 
 @pytest.mark.once

@@ -1,7 +1,4 @@
-"""The plugin for pytest: a runtime for each test, of which nothing is left when the next one begins.
-
-pytest finds it by the entry point ``pytest11``.
-"""
+"""A runtime for each test, of which nothing is left when the next one begins: what `boc_pytest` offers to pytest."""
 
 from __future__ import annotations
 
@@ -17,46 +14,11 @@ import pytest
 import boc
 from boc import _runtime, _unseen
 from boc._boc import take_unseen, wait_for_callbacks
-
-_MARKER = "boc(timeout=None, unseen='fail'): how the fixture boc_runtime ends; see boc's docs/python-testing.md"
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addini(
-        "boc_autouse", "Whether each test uses the fixture boc_runtime.", type="bool", default=False
-    )
-    parser.addini(
-        "boc_timeout",
-        "Seconds that behaviours have to end after a test that uses the fixture boc_runtime.",
-        default="30",
-    )
+from boc_pytest import seconds_of
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", _MARKER)
-    try:
-        _seconds(config.getini("boc_timeout"))
-    except ValueError as error:
-        raise pytest.UsageError(f"boc_timeout in the configuration of pytest {error}") from None
-    if config.getini("boc_autouse"):
-        config.pluginmanager.register(_ForAll(), "boc-autouse")
-
-
-class _ForAll:
-    """What there is beside if all tests use the fixture."""
-
-    @pytest.fixture(autouse=True)
-    def _boc_for_all(self, boc_runtime: None) -> None:
-        pass
-
-
-@pytest.fixture
-def boc_runtime(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A runtime of boc for this test alone, which ends with it.
-
-    At the end it waits for all behaviours. The test fails if some do not end in time, and if some have raised
-    exceptions that nobody has looked at.
-    """
+def runtime(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What the fixture does."""
     timeout, must_see = _settings(request)
     _clear(timeout)
     unseen: list[BaseException] | None = [] if must_see else None
@@ -145,23 +107,9 @@ def _settings(request: pytest.FixtureRequest) -> tuple[float, bool]:
     if timeout is None:
         timeout = request.config.getini("boc_timeout")
     try:
-        seconds = _seconds(timeout)
+        seconds = seconds_of(timeout)
     except ValueError as error:
         pytest.fail(f"timeout of the marker boc {error}", pytrace=False)
     if given["unseen"] not in ("fail", "log"):
         pytest.fail(f"unseen of the marker boc must be 'fail' or 'log', not {given['unseen']!r}", pytrace=False)
     return seconds, given["unseen"] == "fail"
-
-
-def _seconds(given: Any) -> float:
-    """A timeout, as it is written.
-
-    :raises ValueError: If it is no number, or below 0.
-    """
-    try:
-        seconds = float(given)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not seconds >= 0:
-        raise ValueError(f"must be a number of seconds, not {given!r}")
-    return seconds
