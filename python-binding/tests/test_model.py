@@ -8,12 +8,13 @@ other.
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import boc
-from boc import Cown, quiesce, read, wait, when
+from boc import Cown, atomic, quiesce, read, wait, when
 from crossing import Log
 from model import Broken, Cell, Node, Step, act, body_of, flat, scheduling, shown
 
@@ -42,7 +43,7 @@ def programs(draw: st.DrawFn) -> tuple[int, int, list[Step]]:
                     )
                 ),
                 number,
-                draw(st.sampled_from([""] * 8 + ["quiesce", "wait", "result", "acquire"])),
+                draw(st.sampled_from([""] * 10 + ["block", "block", "quiesce", "wait", "result", "acquire"])),
             )
         )
     return count, workers, steps
@@ -55,9 +56,18 @@ def test_one_thread_schedules(program: tuple[int, int, list[Step]]) -> None:
     cells = [Cell(index) for index in range(count)]
     cowns = [Cown(index) for index in range(count)]
     outcomes: list[object] = []
+    block = ExitStack()
+    inside, first = False, 0
     boc.start(workers)
     try:
         for step in steps:
+            # What a block has scheduled cannot be used before its end.
+            if inside and (step.sync not in ("", "block") or any(place >= first for place in flat(step))):
+                block.close()
+                inside = False
+            if step.sync == "block" and not inside:
+                block.enter_context(atomic())
+                inside, first = True, len(cowns)
             try:
                 outcome = act(step, [cells[place] for place in flat(step)])
             except Broken as error:
@@ -83,10 +93,12 @@ def test_one_thread_schedules(program: tuple[int, int, list[Step]]) -> None:
             elif step.sync == "acquire":
                 with cowns[0] as value:
                     assert shown(value) == cells[0].value
+        block.close()
         values = when(cowns)(lambda cowns: [shown(cown.value) for cown in cowns]).result(60)
         assert values == [cell.value for cell in cells]
         assert [outcome_of(cown) for cown in cowns[count:]] == outcomes
     finally:
+        block.close()
         wait(60)
 
 
