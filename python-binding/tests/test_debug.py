@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextvars
+import io
 import os
+import queue
 import subprocess
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -275,3 +279,107 @@ def test_examples_are_clean(command: list[str]) -> None:
         timeout=170,
     )
     assert ran.returncode == 0, ran.stderr
+
+
+class Countdown:
+    """Refers to itself by functions and methods."""
+
+    def __init__(self) -> None:
+        self.left = [3]
+        self.step = lambda: self.left.append(1)
+        self.add = self.left.append
+        self.method = self.method_
+
+    def method_(self) -> None:
+        pass
+
+
+@pytest.mark.by_reference("cannot be copied")
+def test_ways_inside_of_a_value_are_no_ways_around() -> None:
+    cown = Cown(Countdown())
+    assert told(cown, lambda cown: cown.value.step()) == []
+    numbers: list[int] = []
+    pair = Cown({"numbers": numbers, "add": numbers.append})
+    del numbers
+    assert told(pair, lambda pair: pair.value["add"](1)) == []
+
+
+@pytest.mark.by_reference("cannot be copied")
+def test_what_is_made_to_be_shared_is_not_told_of() -> None:
+    shared = [threading.Event(), queue.Queue(), contextvars.ContextVar("x"), io.BytesIO(), list.append, dict.get]
+    elsewhere.extend(shared)
+    cown = Cown(shared)
+    del shared
+    assert told(cown, lambda cown: None) == []
+
+
+@copies
+def test_results_that_have_failed_are_not_told_of() -> None:
+    def fail() -> None:
+        raise ValueError("on purpose")
+
+    failed = when()(fail)
+    assert told(failed, lambda failed: failed.exception) == []
+    assert told(failed, lambda failed: None) == []
+    caught = Cown([])
+
+    def catch(caught: Cown[list[Any]]) -> None:
+        try:
+            fail()
+        except ValueError as error:
+            caught.value.append(error)
+
+    assert told(caught, catch) == []
+
+
+@copies
+def test_what_is_pinned_is_for_one_thread() -> None:
+    pinned = boc.PinnedCown(a_global)
+    with warnings.catch_warnings(record=True) as caught_warnings:
+        warnings.simplefilter("always")
+        when(pinned)(lambda pinned: None).result()
+    assert caught_warnings == []
+
+
+class Odd:
+    def __repr__(self) -> str:
+        raise RuntimeError("has no text")
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("has no class")
+
+
+@copies
+def test_objects_that_raise_end_nothing() -> None:
+    made = Odd()
+    proxy = weakref.proxy(Frozen(1))
+    cown = Cown({made: a_global, "proxy": proxy, "odd": [made]})
+    result = when(cown)(lambda cown: "done")
+    assert result.result() == "done"
+
+
+@copies
+def test_what_is_changed_meanwhile_ends_nothing() -> None:
+    """That another thread does so is the fault that is looked for."""
+    shared = {n: [n] for n in range(1_000)}
+    cown = Cown({"shared": shared})
+    over = threading.Event()
+
+    def change() -> None:
+        n = 1_000
+        while not over.is_set():
+            shared[n] = [n]
+            del shared[n]
+            n += 1
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            results = [when(cown)(lambda cown, n=n: n) for n in range(30)]
+            assert [result.result() for result in results] == list(range(30))
+    finally:
+        over.set()
+        thread.join()

@@ -739,6 +739,24 @@ def test_cancelling() -> None:
         results[0].result()
 
 
+def test_what_runs_in_a_block_is_no_part_of_it() -> None:
+    """A block of the main thread, which pumps in the middle of it."""
+    pinned, log = PinnedCown[list[Any]]([]), Cown[list[int]]([])
+
+    def schedules(pinned: PinnedCown[list[Any]]) -> None:
+        first = when()(lambda: 1)
+        pinned.value.append(when(first)(lambda first: first.value + 1))
+
+    when(pinned)(schedules)
+    with pytest.raises(ValueError, match="left"), atomic():
+        when(log)(lambda log: log.value.append(1))
+        assert pump().executed == 1
+        with pinned as made:
+            assert made[0].result(60) == 2
+        raise ValueError("left")
+    assert when(log)(lambda log: log.value).result() == []
+
+
 def test_a_scope_that_is_left_by_an_exception() -> None:
     cown = PinnedCown[list[int]]([])
     with pytest.raises(ValueError, match="left"), scope():

@@ -326,6 +326,23 @@ def test_ctrl_c_at_the_end_of_a_test(run) -> None:
     assert "KeyboardInterrupt" in done.stdout.str()
 
 
+@pytest.mark.by_reference("an interpreter of its own that cannot be ended ends the process")
+def test_what_was_given_up_does_not_fail_others(run) -> None:
+    done = run(
+        """
+        @pytest.mark.boc(timeout=0.1)
+        def test_leaves(boc_runtime):
+            when(Cown(1))(lambda cown: time.sleep(1))
+
+        def test_innocent(boc_runtime):
+            time.sleep(2)
+            assert when()(lambda: 1).result() == 1
+        """
+    )
+    done.assert_outcomes(passed=2, errors=1)
+    done.stdout.fnmatch_lines(["*ERROR at teardown of test_leaves*"])
+
+
 @pytest.mark.once
 def test_who_does_not_use_pytest_does_not_import_it(program) -> None:
     done = program("import sys, boc; print('pytest' in sys.modules, 'boc_pytest' in sys.modules)")

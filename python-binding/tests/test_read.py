@@ -437,6 +437,53 @@ def test_what_it_is() -> None:
     assert repr(copy.copy(read(cown))) == repr(read(cown))
 
 
+class LooksWhileUnpickled:
+    """Its unpickling is code that wants what is being read."""
+
+    def __init__(self, cown: Cown[Any]) -> None:
+        self.cown = cown
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        try:
+            self.seen = str(self.cown.acquired)
+        except RuntimeError as error:
+            self.seen = str(error)
+        try:
+            _ = self.cown.value
+        except (RuntimeError, RecursionError) as error:
+            self.seen = type(error).__name__
+
+
+def test_what_unpickles_a_value_may_look_at_it() -> None:
+    cown: Cown[Any] = Cown(None)
+    with cown:
+        cown.value = LooksWhileUnpickled(cown)
+    results = [when(read(cown))(lambda cown: type(cown.value).__name__) for _ in range(2)]
+    for result in results:
+        try:
+            assert result.result(60) == "LooksWhileUnpickled"
+        except RecursionError:
+            pass  # it never comes to an end of that
+
+
+def test_a_result_that_is_read_is_not_changed() -> None:
+    boc.start(2)
+    result = when()(lambda: Buffer(b"abc"))
+    meeting = Meeting(2)
+
+    def look(result: Cown[Buffer]) -> tuple[bytes, bool]:
+        meeting.wait()
+        got = result.result()
+        return bytes(got), got is result.value
+
+    looked = [when(read(result))(look) for _ in range(2)]
+    assert [look_.result(60) for look_ in looked] == [(b"abc", True)] * 2
+    with pytest.raises(ZeroDivisionError):
+        failed = when()(lambda: 1 // 0)
+        when(read(failed))(lambda failed: failed.result()).result()
+
+
 def test_what_is_pinned_is_read_in_the_main_thread() -> None:
     lock = threading.Lock()
     pinned, other = PinnedCown(lock), Cown([1])

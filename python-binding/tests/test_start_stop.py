@@ -222,3 +222,23 @@ def test_the_runtime_as_an_object(gate: Gate) -> None:
     assert boc.stats() == []
     Behaviors(None).start(("name", "file.py"))
     assert len(boc.stats()) == boc.WORKER_COUNT
+
+
+def test_a_wait_that_was_interrupted_at_the_end_goes_on_the_next_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    start(2)
+    workers_of_this = type(boc._runtime._state.workers)
+    join, interrupts = workers_of_this.join, [KeyboardInterrupt]
+
+    def interrupted(self, timeout=None):
+        if interrupts:
+            raise interrupts.pop()
+        return join(self, timeout)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(workers_of_this, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            wait()
+        assert boc._runtime.is_running()
+        wait()
+    assert not boc._runtime.is_running() and boc.stats() == []
+    assert when()(lambda: 1).result() == 1

@@ -59,6 +59,27 @@ thread_local! {
     static BLOCK: RefCell<Option<Block>> = const { RefCell::new(None) };
 }
 
+/// Until this is dropped, its thread is in none of the blocks that it is in.
+pub(crate) struct Aside {
+    depth: (usize, u32),
+    block: Option<Block>,
+}
+
+impl Aside {
+    pub(crate) fn put() -> Self {
+        Self { depth: DEPTH.take(), block: BLOCK.take() }
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        DEPTH.set(self.depth);
+        let left = BLOCK.replace(self.block.take());
+        // What was not scheduled is cancelled, which can run code.
+        drop(left);
+    }
+}
+
 /// Whether this thread is in such a block.
 #[inline]
 pub fn is_open() -> bool {

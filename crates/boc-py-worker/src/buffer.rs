@@ -18,6 +18,6 @@ mod source;
 
 pub(crate) use self::moving::Moving;
 pub use self::{
-    class::{make_class, object, object_to_read},
+    class::{make_class, object, object_copied, object_to_read},
     passage::Passage,
 };

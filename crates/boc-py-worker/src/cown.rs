@@ -565,6 +565,8 @@ impl Cown {
             }
         }
         match self.outcome() {
+            // Others may look at it at the same time.
+            Some(Outcome::Returned(_)) if self.is_read() => self.value(),
             Some(Outcome::Returned(value)) => value.get().unwrap_or_else(|| {
                 Err(error::runtime_error(
                     "the value of this result was taken by unwrap(), which hands it over: use what \
@@ -585,9 +587,12 @@ impl Cown {
 
     /// How many references the cown itself has to its value, which this thread holds.
     pub(crate) fn own_references(&self) -> usize {
-        let returned =
-            matches!(self.outcome(), Some(Outcome::Returned(returned)) if returned.has_object());
-        1 + usize::from(returned)
+        let result = match self.outcome() {
+            Some(Outcome::Returned(returned)) => returned.has_object(),
+            Some(Outcome::Raised(_)) => true,
+            Some(Outcome::Failed(_) | Outcome::Cancelled(_)) | None => false,
+        };
+        1 + usize::from(result)
     }
 
     fn repr(&self) -> String {

@@ -29,7 +29,8 @@ pub(crate) fn look(body: &Body, held: Held<'_>, returned: Object) -> Result<Obje
     let function = unsafe { Object::from_borrowed(body.function.as_ptr()) };
     let cowns: Vec<(Object, usize)> = body
         .written(held)
-        .filter(|(_, cown)| cown.is_python())
+        // What is pinned is for one thread alone.
+        .filter(|(_, cown)| cown.is_python() && !cown.is_pinned())
         .map(|(object, cown)| (object.object(), cown.own_references()))
         .collect();
     let objects = Object::list(cowns.iter().map(|(object, _)| Ok(object.clone())))?;

@@ -33,6 +33,8 @@ pub(crate) struct Departure {
     noted: Option<Box<Noted>>,
     /// Whose parts are being packed: the place of a cown's value, or null for what goes beside the cowns.
     owner: *const Value,
+    /// Whether nothing is to move, and `Buffer`s go as copies.
+    copies: bool,
 }
 
 #[derive(Default)]
@@ -70,7 +72,12 @@ impl Departure {
     /// Nothing so far.
     #[inline]
     pub(crate) fn new() -> Self {
-        Self { noted: None, owner: ptr::null() }
+        Self { noted: None, owner: ptr::null(), copies: false }
+    }
+
+    /// Of something of which nothing moves. It does not take place; it is dropped.
+    pub(crate) fn of_copies() -> Self {
+        Self { copies: true, ..Self::new() }
     }
 
     /// Notes a `Buffer`, and says where its memory is going to be.
@@ -79,6 +86,10 @@ impl Departure {
     ///
     /// The thread is attached. The object is a `Buffer` and alive.
     pub(crate) unsafe fn add_buffer(&mut self, buffer: *mut PyObject) -> Result<Arc<Passage>> {
+        if self.copies {
+            // SAFETY: passed on to the caller.
+            return unsafe { Moving::copy(buffer) };
+        }
         let noted = self.noted.get_or_insert_default();
         if let Some(&place) = noted.places.get(&buffer) {
             let known = &noted.buffers[place];

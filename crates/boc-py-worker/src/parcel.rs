@@ -90,6 +90,11 @@ impl Parcel {
         Ok(parcel)
     }
 
+    /// As [`Self::pack`], but nothing moves: a `Buffer` is copied.
+    pub(crate) fn pack_copied(object: &Object) -> Result<Self> {
+        Self::pack_for(&mut Departure::of_copies(), "value", object)
+    }
+
     /// As [`Self::pack_as`], but what is to move moves with the departure.
     pub(crate) fn pack_for(departure: &mut Departure, name: &str, object: &Object) -> Result<Self> {
         if let Some(scalar) = Self::scalar(object) {
@@ -191,6 +196,11 @@ impl Parcel {
     /// As [`Self::open`], but not if others read a `Buffer` as well.
     pub fn open_to_read(&self) -> Result<Object> {
         self.unpack(Thing::object_to_read)
+    }
+
+    /// As [`Self::open`], but a `Buffer` in it is a copy, so that it does not matter who has it.
+    pub(crate) fn open_copied(&self) -> Result<Object> {
+        self.unpack(Thing::object_copied)
     }
 
     fn unpack(&self, object: impl Fn(&Thing) -> Result<Object>) -> Result<Object> {

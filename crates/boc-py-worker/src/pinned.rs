@@ -22,6 +22,7 @@ use std::{
 };
 
 use crate::{
+    atomic::Aside,
     contents::{Contents, Outcome},
     error::{self, Raised, Result},
     interpreter::where_now,
@@ -210,6 +211,8 @@ struct Turn {
     outer: Option<Pump>,
     /// Whether it has forked in a behaviour, and what it runs now is the child's own.
     in_orphan: bool,
+    /// What runs here is in none of the blocks of `atomic()` that the thread is in.
+    _blocks: Aside,
 }
 
 impl Turn {
@@ -218,7 +221,7 @@ impl Turn {
         let mut content = DESK.get().content();
         content.is_pumped = true;
         content.starving = None;
-        Self { outer, in_orphan: orphan::replace(false) }
+        Self { outer, in_orphan: orphan::replace(false), _blocks: Aside::put() }
     }
 
     /// Runs the behaviour that has been ready for longest, unless it was cancelled; says whether there was one. Raises

@@ -81,6 +81,14 @@ impl Thing {
         }
     }
 
+    /// As [`Self::object`], but a `Buffer` is a copy.
+    pub(crate) fn object_copied(&self) -> Result<Object> {
+        match self {
+            Self::Block(passage) => buffer::object_copied(passage),
+            Self::Cown(_) | Self::Definition(_) => self.object(),
+        }
+    }
+
     /// As [`Self::object`], but a `Buffer` is read-only, and others can read the same memory.
     pub fn object_to_read(&self) -> Result<Object> {
         match self {

@@ -148,6 +148,18 @@ impl Pool {
     /// Waits until all behaviours have ended.
     #[pyo3(signature = (timeout=None))]
     fn quiesce(&self, py: Python<'_>, timeout: Option<Timeout>) -> PyResult<()> {
+        if self.quiesced(py, timeout)? {
+            return Ok(());
+        }
+        let left = self.runtime.in_flight();
+        Err(PyTimeoutError::new_err(format!(
+            "behaviours still running or waiting when the time ran out: {left}"
+        )))
+    }
+
+    /// Waits until nothing is in flight; says whether it has come to that in time.
+    #[pyo3(signature = (timeout=None))]
+    fn quiesced(&self, py: Python<'_>, timeout: Option<Timeout>) -> PyResult<bool> {
         if pool::inside_behaviour() {
             return Err(PyRuntimeError::new_err(QuiesceError::InsideBehaviour.to_string()));
         }
@@ -160,13 +172,7 @@ impl Pool {
         };
         let deadline = timeout.and_then(|Timeout(seconds)| patience::deadline(seconds));
         let waited = patience::wait_for_behaviours(deadline, quiesce);
-        if waited.map_err(|raised| convert::error(py, raised))? {
-            return Ok(());
-        }
-        let left = self.runtime.in_flight();
-        Err(PyTimeoutError::new_err(format!(
-            "behaviours still running or waiting when the time ran out: {left}"
-        )))
+        waited.map_err(|raised| convert::error(py, raised))
     }
 
     /// Tells the workers to end when nothing is in flight, and waits for that.

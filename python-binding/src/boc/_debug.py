@@ -7,14 +7,20 @@ these objects themselves. What is left over belongs to somebody else.
 
 from __future__ import annotations
 
+import contextvars
 import datetime
 import decimal
 import enum
 import fractions
+import functools
 import gc
+import io
 import logging
+import operator
 import pathlib
+import queue
 import re
+import struct
 import sys
 import threading
 import types
@@ -27,23 +33,36 @@ from typing import Any
 from boc._alias_warning import AliasWarning
 from boc._boc import Buffer, Cown
 
+_log = logging.getLogger("boc")
+
 LIMIT = 100_000
 """A value of more objects than that is not looked at."""
 
 
 _SHARED: tuple[type, ...] = (
-    *(type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.CodeType),
+    *(type, types.ModuleType, types.CodeType, types.FrameType, types.TracebackType, BaseException),
     *(types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, property),
-    *(Cown, Buffer, logging.Logger, logging.Handler, enum.Enum, re.Pattern, weakref.ref),
-    *(type(threading.Lock()), type(threading.RLock()), threading.Thread, threading.local),
+    *(types.MethodDescriptorType, types.ClassMethodDescriptorType, staticmethod, classmethod),
+    *(Cown, Buffer, logging.Logger, logging.LoggerAdapter, logging.Handler, enum.Enum, re.Pattern),
+    *(weakref.ReferenceType, weakref.ProxyType, weakref.CallableProxyType),
+    *(type(threading.Lock()), type(threading.RLock()), threading.Thread, threading.local, threading.Event),
+    *(threading.Condition, threading.Semaphore, threading.Barrier, queue.Queue, queue.SimpleQueue),
+    *(contextvars.ContextVar, contextvars.Context, io.IOBase, functools._lru_cache_wrapper, struct.Struct),
     *(str, bytes, int, float, complex, range, slice, type(None), type(...), type(NotImplemented)),
     *(datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo),
     *(decimal.Decimal, fractions.Fraction, pathlib.PurePath, uuid.UUID, types.GenericAlias),
 )
 """What is there to be shared, or never changes, with all that it refers to."""
 
-_UNCHANGING: tuple[type, ...] = (tuple, frozenset, types.MappingProxyType, types.MethodType)
-"""What never changes itself."""
+_UNCHANGING: tuple[type, ...] = (
+    *(tuple, frozenset, types.MappingProxyType, types.MethodType, types.CellType, functools.partial),
+    *(types.FunctionType, types.BuiltinFunctionType, types.MethodWrapperType),
+    *(operator.itemgetter, operator.attrgetter, operator.methodcaller),
+)
+"""What never changes itself, or is there to be shared, but may refer to what does."""
+
+_LIBRARIES = frozenset(("typing", "ast", "_ast"))
+"""Modules with objects of which there is one for all programs; numpy has some as well."""
 
 _told: set[tuple[object, str]] = set()
 """Each is told once: the behaviour's code, and the way to the object."""
@@ -54,13 +73,27 @@ def look(
 ) -> None:
     """Warn if a behaviour, which has returned and still holds its cowns, leaves a value in reach of others."""
     for cown, own in zip(cowns, own_references):
-        if _escaped(cown, own, function) is None:
+        others = [other for other in cowns if other is not cown]
+        try:
+            told = _looked_at(cown, own, others, function, returned)
+        except Exception:
+            # Others may be changing what they should not reach, and objects can raise whatever they like.
+            _log.debug("what a behaviour leaves in %r could not be looked at", cown, exc_info=True)
             continue
-        # What nobody can use any more refers to it, perhaps.
-        gc.collect()
-        found = _escaped(cown, own, function)
-        if found is not None:
-            _warn(function, cown, [other for other in cowns if other is not cown], returned, *found)
+        if told is not None:
+            _warn(function, told)
+
+
+def _looked_at(
+    cown: Cown[Any], own: int, others: list[Cown[Any]], function: Callable[..., Any], returned: object
+) -> str | None:
+    """What is to be said of a cown, if anything is."""
+    if _escaped(cown, own, function) is None:
+        return None
+    # What nobody can use any more refers to it, perhaps.
+    gc.collect()
+    found = _escaped(cown, own, function)
+    return None if found is None else _message(function, cown, others, returned, *found)
 
 
 def _escaped(cown: Cown[Any], own: int, function: Callable[..., Any]) -> tuple[list[Any], list[int], int] | None:
@@ -86,7 +119,7 @@ def _reachable(cown: Cown[Any]) -> tuple[list[Any], list[int], list[int]]:
     """The objects, for each the place of the one that it was found by, and how many of them refer to it."""
     objects: list[Any] = [cown.value]
     reached_from, inside = [0], [0]
-    if isinstance(objects[0], _SHARED):
+    if _is_shared(objects[0]):
         return [], [], []
     places = {id(objects[0]): 0}
     for parent, parent_object in enumerate(objects):
@@ -94,7 +127,7 @@ def _reachable(cown: Cown[Any]) -> tuple[list[Any], list[int], list[int]]:
             place = places.get(id(child))
             if place is not None:
                 inside[place] += 1
-            elif not isinstance(child, _SHARED):
+            elif not _is_shared(child):
                 if len(objects) == LIMIT:
                     return [], [], []
                 places[id(child)] = len(objects)
@@ -104,7 +137,23 @@ def _reachable(cown: Cown[Any]) -> tuple[list[Any], list[int], list[int]]:
     return objects, reached_from, inside
 
 
+def _is_shared(found: object) -> bool:
+    # Not by isinstance(), which asks the object.
+    kind = type(found)
+    return issubclass(kind, _SHARED) or kind.__module__ in _LIBRARIES or _is_of_numpy(kind)
+
+
+def _is_of_numpy(kind: type) -> bool:
+    return kind.__module__.partition(".")[0] == "numpy" and kind.__name__.lower().endswith(("dtype", "ufunc"))
+
+
 def _children(parent: object) -> list[Any]:
+    if type(parent) is types.FunctionType:
+        # Its globals are shared by nature, and so is all of one that is itself there for everybody.
+        module = sys.modules.get(parent.__module__)
+        if getattr(module, parent.__name__, None) is parent:
+            return []
+        return [*(parent.__closure__ or ()), *(parent.__defaults__ or ())]
     children = gc.get_referents(parent)
     # Views of an array keep it, and the collector does not know.
     if type(parent).__module__ == "numpy" and getattr(parent, "base", None) is not None:
@@ -114,7 +163,7 @@ def _children(parent: object) -> list[Any]:
 
 def _can_change(found: object) -> bool:
     parameters = getattr(type(found), "__dataclass_params__", None)
-    return not isinstance(found, _UNCHANGING) and not (parameters is not None and parameters.frozen)
+    return not issubclass(type(found), _UNCHANGING) and not (parameters is not None and parameters.frozen)
 
 
 def _code(function: Callable[..., Any]) -> object:
@@ -137,12 +186,12 @@ _IN_DICT = re.compile(r"\.__dict__\['(\w+)'\]")
 
 def _step(parent: object, child: object) -> str:
     if isinstance(parent, dict):
-        for key, item in parent.items():
+        for key, item in list(parent.items()):
             if item is child:
                 return f"[{key!r}]"
         return "[…]"
     if isinstance(parent, (list, tuple)):
-        for index, item in enumerate(parent):
+        for index, item in enumerate(list(parent)):
             if item is child:
                 return f"[{index}]"
     if getattr(parent, "__dict__", None) is child:
@@ -154,7 +203,7 @@ def _step(parent: object, child: object) -> str:
 
 
 def _attributes(parent: object) -> Iterator[tuple[str, object]]:
-    yield from getattr(parent, "__dict__", {}).items()
+    yield from list(getattr(parent, "__dict__", {}).items())
     for kind in type(parent).__mro__:
         slots = kind.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else slots:
@@ -162,7 +211,13 @@ def _attributes(parent: object) -> Iterator[tuple[str, object]]:
                 yield name, getattr(parent, name)
 
 
-def _warn(
+def _warn(function: Callable[..., Any], message: str) -> None:
+    code = getattr(function, "__code__", None)
+    filename, line = ("<unknown>", 1) if code is None else (code.co_filename, code.co_firstlineno)
+    warnings.warn_explicit(message, AliasWarning, filename, line)
+
+
+def _message(
     function: Callable[..., Any],
     cown: Cown[Any],
     others: list[Cown[Any]],
@@ -170,21 +225,17 @@ def _warn(
     objects: list[Any],
     reached_from: list[int],
     place: int,
-) -> None:
+) -> str:
     way = _way_to(objects, reached_from, place)
     _told.add((_code(function), way))
     found = objects[place]
     holders = list(dict.fromkeys(_holders(found, objects, others, returned)))[:3]
     by = ", and by ".join(holders) or "something that the garbage collector cannot see, perhaps a local variable"
     name = getattr(function, "__qualname__", type(function).__qualname__)
-    code = getattr(function, "__code__", None)
-    warnings.warn_explicit(
+    return (
         f"at the end of the behaviour {name}() others can reach what {cown!r} holds: its {way}, an object of type "
         f"{type(found).__name__}, is also referred to by {by}. Whoever uses it without the cown can race with the "
-        "behaviours that hold it: put a copy into the cown, or keep no other reference",
-        AliasWarning,
-        code.co_filename if code is not None else "<unknown>",
-        code.co_firstlineno if code is not None else 1,
+        "behaviours that hold it: put a copy into the cown, or keep no other reference"
     )
 
 

@@ -48,11 +48,7 @@ def _waited(pool: Pool, deadline: float | None) -> bool:
     if left is not None and left <= _PERIOD:
         pool.quiesce(left)
         return True
-    try:
-        pool.quiesce(_PERIOD)
-    except TimeoutError:
-        return False
-    return True
+    return pool.quiesced(_PERIOD)
 
 
 def _display(stream: TextIO | None) -> AbstractContextManager[_Show] | None:

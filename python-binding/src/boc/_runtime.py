@@ -91,6 +91,8 @@ class _State:
         self.exiting = False
         self.draining = 0
         """How many threads wait for the end of a pool that is not in use any more."""
+        self.undrained: list[tuple[Pool, Direct | SubInterpreters]] = []
+        """Pools that are not in use any more, for whose end somebody has stopped to wait, as by Ctrl-C."""
 
 
 _state = _State()
@@ -112,7 +114,7 @@ def backend() -> str:
 
 def is_running() -> bool:
     """Whether there are workers, or some that are about to end."""
-    return _state.pool is not None or _state.draining > 0
+    return _state.pool is not None or _state.draining > 0 or bool(_state.undrained)
 
 
 def _chosen_backend(asked: str | None) -> str:
@@ -361,19 +363,12 @@ def wait(
         _quiesce(pool, timeout, progress)
         with _state.lock:
             mine = _state.pool is pool
-            if mine:
-                workers, _state.pool, _state.workers = _state.workers, None, None
-                _state.draining += 1
+            if mine and _state.workers is not None:
+                _state.undrained.append((pool, _state.workers))
+                _state.pool, _state.workers = None, None
                 Pool.deactivate()
                 _observation.end(pool)
-        if mine and workers is not None:
-            try:
-                # Behaviours that another thread scheduled in the meantime still run.
-                pool.drain()
-                workers.join()
-            finally:
-                with _state.lock:
-                    _state.draining -= 1
+    _drain()
     with _state.lock:
         notices = read_noticeboard() if noticeboard else None
         # Another thread may have started the next workers, whose board it is by now.
@@ -381,6 +376,27 @@ def wait(
             clear_noticeboard()
     rows = [] if pool is None else pool.stats()
     return _waited(rows if stats else None, notices)
+
+
+def _drain() -> None:
+    """Wait for the end of pools that are not in use any more, and for which nobody waits."""
+    while True:
+        with _state.lock:
+            if not _state.undrained:
+                return
+            pool, workers = _state.undrained.pop()
+            _state.draining += 1
+        ended = False
+        try:
+            # Behaviours that another thread scheduled in the meantime still run.
+            pool.drain()
+            workers.join()
+            ended = True
+        finally:
+            with _state.lock:
+                _state.draining -= 1
+                if not ended:
+                    _state.undrained.append((pool, workers))
 
 
 def stats() -> list[dict[str, int]]:
@@ -397,7 +413,9 @@ def _at_exit() -> None:
     """End the workers: what runs may finish within a moment, what has not started is dropped."""
     with _state.lock:
         _state.exiting = True
-        pool, workers = _state.pool, _state.workers
+        pools = _state.undrained
+        if _state.pool is not None and _state.workers is not None:
+            pools.append((_state.pool, _state.workers))
         _state.pool, _state.workers = None, None
         # Other threads may still run; from now on they are told when they schedule.
         set_exiting(True)
@@ -406,12 +424,14 @@ def _at_exit() -> None:
     for earlier in _abandoned:
         if earlier.must_end and not _end(earlier, _EXIT_INTERRUPTED):
             _stuck.append(earlier.name)
-    if pool is not None and workers is not None:
+    if pools:
         cancelled_before = cancelled()
-        pool.stop()
+        for pool, _ in pools:
+            pool.stop()
         close_pinned()
-        if not _end(workers, _EXIT_GRACE) and workers.must_end:
-            _stuck.append(workers.name)
+        for _, workers in pools:
+            if not _end(workers, _EXIT_GRACE) and workers.must_end:
+                _stuck.append(workers.name)
         dropped = cancelled() - cancelled_before
         if dropped:
             _log.warning(
@@ -460,11 +480,18 @@ def abandon() -> None:
     if pool is None or workers is None:
         return
     pool.stop()
-    discard_pinned()
     if not _end(workers, 0.0, "that is given up"):
         _abandoned.append(workers)
-    _unseen.interrupted = False
+    # Also what has become ready by the end of others.
+    discard_pinned()
+    _unseen.interrupted = bool(_abandoned)
     clear_noticeboard()
+
+
+def look_for_abandoned() -> None:
+    """See which of the workers have ended meanwhile that were given up."""
+    _abandoned[:] = [workers for workers in _abandoned if not workers.join(0.0)]
+    _unseen.interrupted = bool(_abandoned)
 
 
 _abandoned: list[Direct | SubInterpreters] = []
@@ -513,6 +540,7 @@ def _after_fork_in_child() -> None:
     if _state.pool is not None:
         _lost.append(_state.pool)
         Pool.deactivate()
+    _lost.extend(pool for pool, _ in _state.undrained)
     _state.__init__()  # type: ignore[misc]
     _observation.forget_after_fork()
     _stalls.forget_after_fork()

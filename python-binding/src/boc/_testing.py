@@ -39,6 +39,7 @@ def runtime(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def _clear(timeout: float) -> None:
     """End what others have left, who did not use the fixture."""
+    _runtime.look_for_abandoned()
     problems = _finish(timeout)
     for exception in take_unseen():
         _unseen.log(exception)
@@ -80,9 +81,11 @@ def _stacks() -> str:
 
 def _told(unseen: list[BaseException], interrupted: bool) -> Iterator[str]:
     """The exceptions with their tracebacks."""
-    ended = [error for error in unseen if interrupted and _unseen.is_interruption(error)]
+    # Of this test, or of an earlier one that was given up.
+    may_be_interrupted = interrupted or _unseen.interrupted
+    ended = [error for error in unseen if may_be_interrupted and _unseen.is_interruption(error)]
     raised = [error for error in unseen if error not in ended]
-    if ended:
+    if ended and interrupted:
         yield _listed("behaviours were interrupted here:", ended)
     if raised:
         count = f"{len(raised)} behaviour{'s have' if len(raised) > 1 else ' has'}"

@@ -27,6 +27,7 @@ use std::{
 
 use super::{
     block::Block,
+    moving::Moving,
     passage::{Entrance, Passage, Use},
     source,
 };
@@ -129,6 +130,13 @@ pub fn object(passage: &Arc<Passage>) -> Result<Object> {
 /// As [`object`], but others may have such a `Buffer` as well, and none of them can write.
 pub fn object_to_read(passage: &Arc<Passage>) -> Result<Object> {
     come(passage, Use::Read)
+}
+
+/// As [`object`], but with memory of its own that has the same content; others may read or have the `Buffer`.
+pub fn object_copied(passage: &Arc<Passage>) -> Result<Object> {
+    let lent = object_to_read(passage)?;
+    // SAFETY: attached, and the object is a `Buffer`.
+    object(&unsafe { Moving::copy(lent.as_ptr()) }?)
 }
 
 fn come(passage: &Arc<Passage>, usage: Use) -> Result<Object> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    class::{Content, MOVED, content, lease, moved},
+    class::{Content, Lease, MOVED, content, lease, moved},
     passage::{Passage, Use},
     source,
 };
@@ -29,14 +29,21 @@ impl Moving {
     pub(crate) unsafe fn look(object: *mut PyObject) -> Result<Option<Arc<Passage>>> {
         // SAFETY: passed on to the caller.
         let (lease, buffer) = unsafe { (lease(object)?, content(object)) };
-        let held = lease.held();
-        if held.usage == Use::Read {
-            // SAFETY: passed on to the caller.
-            let copy = held.block.copy().ok_or_else(|| unsafe { source::no_memory() })?;
-            return Ok(Some(Arc::new(Passage::resting(Arc::new(copy)))));
+        if lease.held().usage == Use::Read {
+            return copy_of(&lease).map(Some);
         }
         // One of them is the lease.
         if buffer.views.load(Relaxed) > 1 { Err(in_view()) } else { Ok(None) }
+    }
+
+    /// A passage with a copy of the memory, of which nothing moves.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::look`].
+    pub(crate) unsafe fn copy(object: *mut PyObject) -> Result<Arc<Passage>> {
+        // SAFETY: passed on to the caller.
+        copy_of(&unsafe { lease(object) }?)
     }
 
     /// From now on the `Buffer` is empty for all others.
@@ -73,6 +80,13 @@ impl Drop for Moving {
         // SAFETY: the object is alive. What belonged to this belongs to all again.
         unsafe { (*self.0).views.store(0, Release) };
     }
+}
+
+/// Who has a lease is attached.
+fn copy_of(lease: &Lease<'_>) -> Result<Arc<Passage>> {
+    // SAFETY: as above.
+    let copy = lease.held().block.copy().ok_or_else(|| unsafe { source::no_memory() })?;
+    Ok(Arc::new(Passage::resting(Arc::new(copy))))
 }
 
 #[cold]

@@ -14,8 +14,9 @@ use std::{
 
 use super::Value;
 use crate::{
-    error::Result,
+    error::{self, Result},
     failure, interpreter,
+    kept::Kept,
     object::Object,
     parcel::Parcel,
     patience::{self, SLICE},
@@ -54,11 +55,11 @@ struct Turn {
 }
 
 impl Turn {
-    /// Puts the parcel there. Gives what was there before, whose end can run code.
-    fn put(&self, parcel: Parcel) -> impl Sized {
+    /// Puts the value there in another form. Gives what was there before, whose end can run code.
+    fn put(&self, value: Value) -> impl Sized {
         let _turns = threads::locked(&places(self.place).turns);
         // SAFETY: others look at the place under the lock alone.
-        unsafe { mem::replace(&mut *self.place, Value::Parcel(parcel)) }
+        unsafe { mem::replace(&mut *self.place, value) }
     }
 }
 
@@ -104,7 +105,12 @@ impl Value {
             Self::Object(object) if interpreter::here().is_main() && !pool::goes_by_value() => {
                 return Ok(object.object());
             }
-            Self::Parcel(parcel) => parcel.clone(),
+            Self::Parcel(parcel) => {
+                let parcel = parcel.clone();
+                // To make an object of it can run code, which may come here.
+                drop(locked);
+                parcel
+            }
             Self::Failure(failure) => {
                 let failure = Arc::clone(failure);
                 drop(locked);
@@ -139,9 +145,20 @@ impl Value {
         }
         turns.push(place as usize);
         drop(turns);
-        let _turn = Turn { place };
+        let turn = Turn { place };
         // SAFETY: passed on to the caller. Others wait for the end of the turn before they look at the place.
-        unsafe { Self::at_home(place) }
+        unsafe {
+            match &*place {
+                // Others may read the `Buffer`s that are in it.
+                Self::Parcel(parcel) if parcel.has_moved() => {
+                    let object = parcel.clone().open_copied()?;
+                    let pointer = object.as_ptr();
+                    drop(turn.put(Self::Object(Kept::new(object))));
+                    Ok(pointer)
+                }
+                _ => Self::at_home(place),
+            }
+        }
     }
 
     /// # Safety
@@ -150,16 +167,28 @@ impl Value {
     unsafe fn packed_in_place(turn: &Turn) -> Result<Parcel> {
         let _nothing = Reading::nothing();
         // SAFETY: passed on to the caller. Who has the turn may look at the place, since nobody else changes it.
-        let (parcel, stays) = unsafe {
+        unsafe {
+            if let Self::Object(object) = &*turn.place {
+                // It stays as it is: an extension may be looking at it.
+                return copied_at_home(object.as_ptr());
+            }
             let parcel = Self::parcel(turn.place)?;
-            let is_object = matches!(&*turn.place, Self::Object(_));
-            // An extension can be looking at the object.
-            let stays = is_object && !parcel.has_moved();
-            (parcel, stays)
-        };
-        if !stays {
-            drop(turn.put(parcel.clone()));
+            drop(turn.put(Self::Parcel(parcel.clone())));
+            Ok(parcel)
         }
-        Ok(parcel)
     }
+}
+
+/// Packs an object of the main interpreter, of which nothing moves.
+///
+/// # Safety
+///
+/// The object stays alive meanwhile.
+unsafe fn copied_at_home(object: *mut PyObject) -> Result<Parcel> {
+    let packed = interpreter::main().visit(|| {
+        // SAFETY: passed on to the caller, and attached now.
+        let object = unsafe { Object::from_borrowed(object) };
+        Parcel::pack_copied(&object).map_err(|raised| raised.take().text())
+    });
+    packed.map_or_else(|| Err(failure::lost()), |packed| packed.map_err(error::type_error))
 }
