@@ -151,7 +151,7 @@ class TestWhatRuns:
             start(observe=True)
             when(cown)(lambda cown: None)
             is_reported("^#2 ")
-            is_reported("^1 behaviour not known by name, scheduled before the workers were observed$")
+            is_reported("^1 behaviour not known by name, over a PinnedCown or scheduled before the workers were observed$")
         quiesce()
 
     def test_the_next_workers_are_not_observed(self) -> None:

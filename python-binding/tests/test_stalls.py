@@ -108,7 +108,7 @@ def test_those_that_are_not_known_are_counted(told: queue.Queue[str]) -> None:
     with cown:
         when(cown)(lambda cown: None)
         set_stall_warning(0.01, told.put)
-        assert "1 behaviour not known by name, scheduled before" in told.get(timeout=LONG)
+        assert "1 behaviour not known by name, over a PinnedCown or scheduled before" in told.get(timeout=LONG)
 
 
 def test_the_next_workers_are_watched_too(gate: Gate, told: queue.Queue[str]) -> None:

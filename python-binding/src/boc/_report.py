@@ -74,7 +74,7 @@ def _waiting(told: dict[str, Any]) -> Iterator[str]:
 
 def _before(cown: dict[str, Any], names: list[dict[str, Any]], count: int) -> str:
     if count == 0:
-        return ", which somebody holds who is not observed, such as a thread by acquire()"
+        return ", which somebody holds who is not observed, such as a thread by acquire() or a behaviour over a PinnedCown"
     if cown["result_of"] is not None and cown["result_of"] == names[0]:
         names, count = names[1:], count - 1
         return "" if count == 0 else f", behind {count} more"
@@ -84,7 +84,7 @@ def _before(cown: dict[str, Any], names: list[dict[str, Any]], count: int) -> st
 
 def _unknown(count: int, observed: bool, pool: Pool) -> Iterator[str]:
     if observed:
-        yield f"{_count(count, 'behaviour')} not known by name, scheduled before the workers were observed"
+        yield f"{_count(count, 'behaviour')} not known by name, over a PinnedCown or scheduled before the workers were observed"
         return
     yield f"{_count(count, 'behaviour')} not known by name: call start(observe=True), or set BOC_OBSERVE=1, to see more"
     for worker in pool.stats():
