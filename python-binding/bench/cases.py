@@ -198,7 +198,8 @@ def all_cases(workers: int, rounds: int, quick: bool) -> list[Case]:
         scheduling(many * 5, workers, rounds),
         arithmetic(10 if quick else 40, workers, rounds),
         notices(many * 20, workers, rounds),
-        messages(many * 5, rounds),
+        # As many as one queue holds, if nobody says else.
+        messages(1_600 if quick else 16_000, rounds),
         awaiting(many // 2, rounds),
         tracing(many // 2, workers, rounds),
         scan(100 if quick else 400, workers, min(rounds, 5)),

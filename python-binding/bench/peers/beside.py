@@ -55,7 +55,7 @@ def streaming(count: int) -> Work:
             total += receive()
 
     def schedule() -> None:
-        thread = threading.Thread(target=receive_all)
+        thread = threading.Thread(target=receive_all, daemon=True)
         thread.start()
         for number in range(count):
             send(number)
@@ -76,7 +76,7 @@ def ping_pong(count: int) -> Work:
 
     def schedule() -> None:
         nonlocal last
-        thread = threading.Thread(target=answer)
+        thread = threading.Thread(target=answer, daemon=True)
         thread.start()
         for number in range(count):
             there(number)
