@@ -162,18 +162,7 @@ impl Value {
                     let block = block.clone();
                     Parcel::pack(&failure::cancelled(block.as_deref())?)
                 }
-                Self::Object(object) => {
-                    let object = object.as_ptr();
-                    let packed = interpreter::main().visit(|| {
-                        // The cown keeps it until the reference here is made, and nobody else holds that.
-                        let object = Object::from_borrowed(object);
-                        Parcel::pack(&object).map_err(|raised| raised.take().text())
-                    });
-                    match packed {
-                        Some(packed) => packed.map_err(error::type_error),
-                        None => Err(failure::lost()),
-                    }
-                }
+                Self::Object(object) => packed_at_home(object, Parcel::pack),
             }
         }
     }
@@ -213,4 +202,16 @@ impl Value {
             Ok(())
         }
     }
+}
+
+/// Packs an object of the main interpreter, where that lives. The cown keeps it until there is a reference there, and
+/// nobody changes what the cown has meanwhile.
+fn packed_at_home(object: &Kept, pack: fn(&Object) -> Result<Parcel>) -> Result<Parcel> {
+    let object = object.as_ptr();
+    let packed = interpreter::main().visit(|| {
+        // SAFETY: attached; it is alive, see above.
+        let object = unsafe { Object::from_borrowed(object) };
+        pack(&object).map_err(|raised| raised.take().text())
+    });
+    packed.map_or_else(|| Err(failure::lost()), |packed| packed.map_err(error::type_error))
 }

@@ -38,7 +38,6 @@ _log = logging.getLogger("boc")
 LIMIT = 100_000
 """A value of more objects than that is not looked at."""
 
-
 _SHARED: tuple[type, ...] = (
     *(type, types.ModuleType, types.CodeType, types.FrameType, types.TracebackType, BaseException),
     *(types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, property),

@@ -12,9 +12,9 @@ use std::{
     time::Instant,
 };
 
-use super::Value;
+use super::{Value, packed_at_home};
 use crate::{
-    error::{self, Result},
+    error::Result,
     failure, interpreter,
     kept::Kept,
     object::Object,
@@ -170,25 +170,11 @@ impl Value {
         unsafe {
             if let Self::Object(object) = &*turn.place {
                 // It stays as it is: an extension may be looking at it.
-                return copied_at_home(object.as_ptr());
+                return packed_at_home(object, Parcel::pack_copied);
             }
             let parcel = Self::parcel(turn.place)?;
             drop(turn.put(Self::Parcel(parcel.clone())));
             Ok(parcel)
         }
     }
-}
-
-/// Packs an object of the main interpreter, of which nothing moves.
-///
-/// # Safety
-///
-/// The object stays alive meanwhile.
-unsafe fn copied_at_home(object: *mut PyObject) -> Result<Parcel> {
-    let packed = interpreter::main().visit(|| {
-        // SAFETY: passed on to the caller, and attached now.
-        let object = unsafe { Object::from_borrowed(object) };
-        Parcel::pack_copied(&object).map_err(|raised| raised.take().text())
-    });
-    packed.map_or_else(|| Err(failure::lost()), |packed| packed.map_err(error::type_error))
 }
