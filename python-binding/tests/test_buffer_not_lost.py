@@ -423,9 +423,10 @@ def test_what_a_body_leaves_in_view_stays_in_its_cown(program: Callable[..., Any
                 return type(error).__name__
 
         start(2)
-        cown, meeting, gate = Cown(None), Meeting(2), Gate()
+        cown, meeting, gate = Cown(None), Meeting(3), Gate()
         print(outcome(when(cown)(leave)), cown.exception)
         waiting = [when()(wait_where_it_is) for _ in range(2)]
+        meeting.wait()
         # The other worker can hold the cown, but not use the value.
         print(outcome(when(cown)(lambda cown: None)))
         print(outcome(when(cown)(lambda cown: cown.value)))
