@@ -96,11 +96,9 @@ impl Ready {
         unsafe {
             outcome::as_behaviour(|| {
                 #[cfg(feature = "std")]
-                let lent = crate::runtime::lend(behaviour.as_ref().executor);
-                let next = Behaviour::invoke(behaviour);
-                #[cfg(feature = "std")]
-                drop(lent);
-                conclusion::go_on(behaviour, next);
+                crate::runtime::run_outside(behaviour);
+                #[cfg(not(feature = "std"))]
+                conclusion::go_on(behaviour, Behaviour::invoke(behaviour));
             });
         }
     }
@@ -188,8 +186,9 @@ impl VTable {
 pub(crate) struct Watched {
     /// What the runtime knows it by.
     pub(crate) ticket: NonNull<Head>,
-    /// The executor for what the behaviour schedules: the runtime, or a scope of it.
-    pub(crate) lender: Seat,
+    /// The executor for what the behaviour schedules: the runtime, or a scope of it. None if another executor runs
+    /// the behaviour, which gets none then.
+    pub(crate) lender: Option<Seat>,
 }
 
 /// A behaviour's tie to its executor, between `begin` and `end`.
@@ -228,7 +227,7 @@ impl Seat {
     #[cfg(feature = "std")]
     pub(crate) fn lender(self) -> Option<Seat> {
         match self.watched() {
-            Some(watched) => Some(watched.lender),
+            Some(watched) => watched.lender,
             None => self.vtable().is_executor.then_some(self),
         }
     }

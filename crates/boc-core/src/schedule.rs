@@ -354,9 +354,9 @@ where
     F: Work<P::State>,
 {
     let behaviour = Behaviour::allocate::<P, F>(seat, state, work, count, fill);
-    // All that it costs those who are not observed is this comparison.
+    // All that it costs those who are not observed is the first comparison.
     #[cfg(feature = "std")]
-    if !seat.is_that_of(executor) {
+    if !seat.is_that_of(executor) && seat.watched().is_some() {
         // SAFETY: it was just allocated, with this seat, and is in no queue.
         unsafe { observe::made(behaviour, core::panic::Location::caller(), label(), entry) };
     }

@@ -237,7 +237,7 @@ static INNER: VTable = VTable {
         // SAFETY: the behaviour whose seat this is has not ended.
         let inner = unsafe { head.cast::<Inner>().as_ref() };
         let scope = NonNull::new(Arc::as_ptr(&inner.share.0).cast_mut())?;
-        Some(Watched { ticket: inner.seat.watched()?.ticket, lender: Seat::at(scope.cast()) })
+        Some(Watched { ticket: inner.seat.watched()?.ticket, lender: Some(Seat::at(scope.cast())) })
     }),
     ..VTable::OF_ONE_BEHAVIOUR
 };

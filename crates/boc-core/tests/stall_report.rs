@@ -338,7 +338,7 @@ fn the_watchdog_tells_who_stalls_and_who_waits() {
     promise.fulfil(()).unwrap();
 
     let stall = stalls.iter().find(|stall| stall.behaviour.id.to_string() == "#1").unwrap();
-    assert_eq!((stall.worker, stall.behaviour.location.line()), (0, line));
+    assert_eq!((stall.worker, stall.behaviour.location.line()), (Some(0), line));
     assert!(stall.behaviour.elapsed >= SHORT);
     assert_eq!(holds(&stall.behaviour), [(&a).into(), (&b).into(), (&start).into()]);
     let waiting: Vec<_> = stall.waiting.iter().map(|one| one.id.to_string()).collect();

@@ -17,15 +17,16 @@ pub(crate) struct Activity {
     in_flight: usize,
     /// What grows when a behaviour starts or ends.
     steps: u64,
-    /// What workers are inside of.
+    /// What workers are inside of, and the main thread.
     running: Vec<Call>,
 }
 
-/// A worker that is inside of a behaviour.
+/// A thread that is inside of a behaviour.
 #[derive(IntoPyObject)]
 struct Call {
-    worker: usize,
-    /// Which of the worker's calls this is.
+    /// None if it is the main thread, which pumps.
+    worker: Option<usize>,
+    /// Which of the thread's calls this is.
     number: u64,
     seconds: f64,
 }
@@ -34,14 +35,18 @@ impl Activity {
     pub(crate) fn of(runtime: &Runtime, observation: &Observation) -> Self {
         let Progress { ended, scheduled, .. } = runtime.progress();
         let activity = observation.activity();
-        let call = |(worker, call): (usize, &Option<(Running, u64)>)| {
-            let (Running { elapsed, .. }, number) = (*call)?;
-            Some(Call { worker, number, seconds: elapsed.as_secs_f64() })
+        let call = |worker: Option<usize>, (running, number): (Running, u64)| Call {
+            worker,
+            number,
+            seconds: running.elapsed.as_secs_f64(),
         };
+        let workers = activity.workers.iter().enumerate();
+        let workers = workers.filter_map(|(worker, one)| Some(call(Some(worker), (*one)?)));
+        let pumped = activity.elsewhere.iter().map(|one| call(None, *one));
         Self {
             in_flight: scheduled.wrapping_sub(ended),
             steps: activity.calls.wrapping_add(ended as u64),
-            running: activity.workers.iter().enumerate().filter_map(call).collect(),
+            running: workers.chain(pumped).collect(),
         }
     }
 }
@@ -60,6 +65,9 @@ pub(crate) struct Report {
     /// Those that hold their cowns and wait for a worker, the first first.
     ready: Vec<Behaviour>,
     ready_count: usize,
+    /// Those that hold their cowns and wait for the main thread to pump, likewise.
+    pinned: Vec<Behaviour>,
+    pinned_count: usize,
     /// Those that wait for cowns, the first first.
     waiting: Vec<Behaviour>,
     waiting_count: usize,
@@ -71,6 +79,7 @@ struct Behaviour {
     name: Name,
     /// How long it has been running, or waiting.
     seconds: f64,
+    /// On which it runs; none while it does not, and if that is the main thread.
     worker: Option<usize>,
     holds: Vec<Cown>,
     /// The cowns that it waits for, and who is before it there.
@@ -107,7 +116,9 @@ pub(crate) fn of(runtime: &Runtime, observation: &Observation, limit: usize) -> 
         all
     };
     let running = in_state(BehaviourState::Running);
-    let (ready, waiting) = (in_state(BehaviourState::Ready), in_state(BehaviourState::Waiting));
+    let waiting = in_state(BehaviourState::Waiting);
+    let (pinned, ready): (Vec<_>, Vec<_>) =
+        in_state(BehaviourState::Ready).into_iter().partition(|one| one.elsewhere);
     let tell = |some: &[&BehaviourReport]| some.iter().map(|one| teller.tell(one)).collect();
     Report {
         observed: observed.observed,
@@ -117,6 +128,8 @@ pub(crate) fn of(runtime: &Runtime, observation: &Observation, limit: usize) -> 
         running: tell(&running),
         ready_count: ready.len(),
         ready: tell(&ready[..limit.min(ready.len())]),
+        pinned_count: pinned.len(),
+        pinned: tell(&pinned[..limit.min(pinned.len())]),
         waiting_count: waiting.len(),
         waiting: tell(&waiting[..limit.min(waiting.len())]),
     }

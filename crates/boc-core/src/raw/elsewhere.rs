@@ -3,7 +3,9 @@
 use alloc::boxed::Box;
 use core::ptr::NonNull;
 
-use crate::executor::{ExecutorRef, Head, Seat, VTable};
+use crate::executor::{ExecutorRef, Head, Seat, VTable, Watched};
+#[cfg(feature = "std")]
+use crate::runtime::observe;
 
 /// The seat of such a behaviour.
 #[repr(C)]
@@ -31,10 +33,21 @@ static VTABLE: VTable = VTable {
     execute: |head, ready| {
         // The behaviour may have ended elsewhere before this call returns, and its seat is gone then.
         // SAFETY: the behaviour in `ready` has not ended.
-        let runs = unsafe { head.cast::<Elsewhere>().as_ref() }.runs.clone();
+        let elsewhere = unsafe { head.cast::<Elsewhere>().as_ref() };
+        #[cfg(feature = "std")]
+        if let Some(Watched { ticket, .. }) = elsewhere.counted.watched() {
+            // SAFETY: the ticket is that of the behaviour in `ready`.
+            unsafe { observe::ready(ticket) };
+        }
+        let runs = elsewhere.runs.clone();
         // SAFETY: the reference keeps the executor alive. That it has not counted the behaviour in is no matter to it,
         // since `end` is that of this seat.
         unsafe { Seat::of(&runs).execute(ready) }
     },
+    watched: Some(|head| {
+        // SAFETY: the behaviour has not ended.
+        let counted = unsafe { head.cast::<Elsewhere>().as_ref() }.counted;
+        Some(Watched { lender: None, ..counted.watched()? })
+    }),
     ..VTable::OF_ONE_BEHAVIOUR
 };

@@ -13,7 +13,7 @@ mod shared;
 mod worker;
 
 use alloc::{string::String, vec::Vec};
-use core::{cell::Cell, fmt, mem::ManuallyDrop, num::NonZeroUsize};
+use core::{cell::Cell, fmt, mem::ManuallyDrop, num::NonZeroUsize, ptr::NonNull};
 use std::{
     io,
     thread::{self, JoinHandle},
@@ -22,7 +22,9 @@ use std::{
 
 use crate::{
     batch::Batch,
-    executor::{ExecutorRef, Seat},
+    behaviour::Behaviour,
+    conclusion,
+    executor::{ExecutorRef, Seat, Watched},
     handle::Handle,
     outcome,
     request::Request,
@@ -618,9 +620,29 @@ sync::local! {
     static LENT: Cell<Option<Seat>> = Cell::new(None);
 }
 
+/// Runs a behaviour outside of a worker's loop, and releases what it holds. What it schedules goes where it was
+/// scheduled itself.
+///
+/// # Safety
+///
+/// As for [`Behaviour::invoke`]; and it is given up.
+pub(crate) unsafe fn run_outside(behaviour: NonNull<Behaviour>) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let seat = behaviour.as_ref().executor;
+        if let Some(Watched { ticket, lender: None }) = seat.watched() {
+            return observe::run_elsewhere(behaviour, ticket);
+        }
+        let lent = lend(seat);
+        let next = Behaviour::invoke(behaviour);
+        drop(lent);
+        conclusion::go_on(behaviour, next);
+    }
+}
+
 /// A behaviour with this seat is going to run on this thread, outside of a worker's loop: what it schedules
 /// goes where it was scheduled itself, until what this gives is dropped.
-pub(crate) fn lend(seat: Seat) -> Lent {
+fn lend(seat: Seat) -> Lent {
     let lent = |seat: Seat| {
         let before = worker::with_any_context(|context| Some(context?.replace_seat(seat)));
         match before {
@@ -633,7 +655,7 @@ pub(crate) fn lend(seat: Seat) -> Lent {
 }
 
 /// Takes back what was lent.
-pub(crate) enum Lent {
+enum Lent {
     Nothing,
     OnWorker(Seat),
     Elsewhere(Option<Seat>),

@@ -3,14 +3,14 @@
 use core::{cell::Cell, ptr::NonNull};
 
 use super::{
-    observe::Ticket,
+    observe::{Ticket, Whence},
     shared::{Shared, WorkerState, bump, stage},
 };
 use crate::{
     backoff::Backoff,
     behaviour::{Behaviour, Next},
     conclusion,
-    executor::{ExecutorRef, Ready, Seat},
+    executor::{ExecutorRef, Ready, Seat, Watched},
     outcome,
     row::Row,
     slot::Slot,
@@ -384,17 +384,19 @@ impl Context {
     /// As for [`Behaviour::invoke`].
     unsafe fn invoke_observed(&self, behaviour: NonNull<Behaviour>) -> Next {
         // SAFETY: owned by the caller.
-        let Some(watched) = unsafe { behaviour.as_ref() }.executor.watched() else {
+        let watched = unsafe { behaviour.as_ref() }.executor.watched();
+        let Some(Watched { ticket, lender: Some(lender) }) = watched else {
             // SAFETY: passed on to the caller.
             return unsafe { self.invoke_unseen(behaviour) };
         };
-        self.seat.set(watched.lender);
+        self.seat.set(lender);
+        let here = Whence::Worker(self.index);
         // SAFETY: passed on to the caller. The ticket is there until the behaviour has ended, which it
         // does not before the closure has returned.
         unsafe {
             Behaviour::invoke_between(behaviour, || {
-                Ticket::started(watched.ticket, self.index);
-                |again| Ticket::returned(watched.ticket, self.index, again)
+                Ticket::started(ticket, here);
+                |again| Ticket::returned(ticket, here, again)
             })
         }
     }

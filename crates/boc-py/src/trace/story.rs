@@ -1,9 +1,9 @@
 //! From events to what is to be drawn.
 //!
-//! Each behaviour becomes a slice on the track of its worker, and an arrow to it from where it was scheduled:
+//! Each behaviour becomes a slice on the track of its worker, or of the main thread if it is pinned, and an arrow to it from where it was scheduled:
 //! from the slice of the behaviour that did so, or, outside of behaviours, from a point on a track of its own.
 //! What it waited for is told in the slice's arguments: for each cown how long others had it before, and then
-//! how long it took until a worker was free.
+//! how long it took until a worker was free, or the main thread pumped.
 
 use boc_core::observe::{
     BehaviourId, BehaviourReport, BehaviourState, CownId, Event, EventKind, Events, Observation,
@@ -41,6 +41,10 @@ pub(super) struct Story {
 struct Pool {
     /// That of threads that are no workers; those of the workers come behind it.
     outside: Track,
+    /// That of the main thread, for what it runs.
+    pumped: Track,
+    /// What that is called, before it is written.
+    pumped_name: Option<String>,
     counter: String,
     counts: Counts,
     counted: Option<u64>,
@@ -68,6 +72,8 @@ struct Known {
     /// When it had all its cowns.
     ready: u64,
     waited_for: BTreeMap<String, f64>,
+    /// Whether the main thread runs it, as far as is known.
+    pinned: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -89,6 +95,8 @@ struct About<'a> {
     waited_for: &'a BTreeMap<String, f64>,
     #[serde(rename = "waited for a worker (us)", skip_serializing_if = "Option::is_none")]
     waited_for_worker: Option<f64>,
+    #[serde(rename = "waited for the main thread (us)", skip_serializing_if = "Option::is_none")]
+    waited_for_pump: Option<f64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     unfinished: bool,
 }
@@ -108,16 +116,19 @@ fn parts(label: &str) -> (&str, &str) {
 
 impl Known {
     fn about(&self, id: BehaviourId, unfinished: bool) -> About<'_> {
-        let waited = |started: u64| started.saturating_sub(self.ready) as f64 / 1e3;
+        let waited = match self.state {
+            State::Running(_, started) if self.scheduled.is_some() => {
+                Some(started.saturating_sub(self.ready) as f64 / 1e3)
+            }
+            _ => None,
+        };
         About {
             behaviour: id.to_string(),
             code: parts(&self.label).1,
             cowns: self.cowns.iter().copied().map(shown).collect(),
             waited_for: &self.waited_for,
-            waited_for_worker: match self.state {
-                State::Running(_, started) if self.scheduled.is_some() => Some(waited(started)),
-                _ => None,
-            },
+            waited_for_worker: waited.filter(|_| !self.pinned),
+            waited_for_pump: waited.filter(|_| self.pinned),
             unfinished,
         }
     }
@@ -148,13 +159,16 @@ impl Story {
         let number = self.pools.len() + 1;
         let of_pool = if number == 1 { String::new() } else { format!(" (pool {number})") };
         let outside = self.tracks;
-        self.tracks += workers + 1;
+        let pumped = outside + workers + 1;
+        self.tracks = pumped + 1;
         self.output.track(outside, &format!("outside of behaviours{of_pool}"))?;
         for index in 0..workers {
             self.output.track(outside + 1 + index, &format!("worker {index}{of_pool}"))?;
         }
         let mut pool = Pool {
             outside,
+            pumped,
+            pumped_name: Some(format!("main thread (pump){of_pool}")),
             counter: format!("behaviours{of_pool}"),
             counts: Counts::default(),
             counted: None,
@@ -172,6 +186,9 @@ impl Story {
                 BehaviourState::Ready => State::Ready,
                 BehaviourState::Running => match report.workers.iter().position(inside) {
                     Some(worker) => State::Running(outside + 1 + worker, 0),
+                    None if one.elsewhere => {
+                        State::Running(pool.pumped_track(&mut self.output)?, 0)
+                    }
                     None => continue,
                 },
                 _ => continue,
@@ -206,11 +223,15 @@ impl Story {
     fn tell(&mut self, index: usize, event: &Event, time: u64) -> io::Result<()> {
         let pool = &mut self.pools[index];
         let id = event.behaviour();
-        let track = event.worker.map_or(pool.outside, |worker| pool.outside + 1 + worker);
+        let track = match event.worker {
+            Some(worker) => pool.outside + 1 + worker,
+            None if event.elsewhere => pool.pumped_track(&mut self.output)?,
+            None => pool.outside,
+        };
         match event.kind {
             EventKind::Scheduled => pool.enter(id, Known::scheduled(event, track, time)),
             EventKind::Ready => pool.ready(id, time),
-            EventKind::Started => pool.advance(id, State::Running(track, time)),
+            EventKind::Started => pool.started(id, track, time, event.elsewhere),
             EventKind::Ended | EventKind::Cancelled => {
                 if let Some(known) = pool.leave(id, time) {
                     self.over(index, id, &known, (track, time), event.kind)?;
@@ -303,6 +324,7 @@ impl Known {
             scheduled: Some((track, time)),
             ready: time,
             waited_for: BTreeMap::new(),
+            pinned: false,
         }
     }
 
@@ -318,11 +340,20 @@ impl Known {
             scheduled: None,
             ready: 0,
             waited_for: BTreeMap::new(),
+            pinned: one.elsewhere,
         }
     }
 }
 
 impl Pool {
+    /// The track of the main thread, which is not there before it is needed.
+    fn pumped_track(&mut self, output: &mut Output) -> io::Result<Track> {
+        if let Some(name) = self.pumped_name.take() {
+            output.track(self.pumped, &name)?;
+        }
+        Ok(self.pumped)
+    }
+
     fn enter(&mut self, id: BehaviourId, known: Known) {
         *self.counts.of(known.state) += 1;
         if let Some(before) = self.known.insert(id, known) {
@@ -335,6 +366,13 @@ impl Pool {
             *self.counts.of(known.state) -= 1;
             *self.counts.of(state) += 1;
             known.state = state;
+        }
+    }
+
+    fn started(&mut self, id: BehaviourId, track: Track, time: u64, pinned: bool) {
+        self.advance(id, State::Running(track, time));
+        if let Some(known) = self.known.get_mut(&id) {
+            known.pinned = pinned;
         }
     }
 

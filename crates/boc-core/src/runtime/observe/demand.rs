@@ -1,10 +1,9 @@
 //! Beginning to observe a runtime while it goes on, and ending that.
 
-use alloc::vec::Vec;
+use alloc::{vec, vec::Vec};
 use core::fmt;
-use std::time::Duration;
 
-use super::{super::Builder, super::Runtime, Events, Observer, Running, Settings, observer::Call};
+use super::{super::Builder, super::Runtime, Events, Observer, Running, Settings};
 use crate::sync::Arc;
 
 /// Switches on and off what is observed of a runtime, and takes it; see [`Builder::observable`].
@@ -19,6 +18,8 @@ pub struct Observation(Arc<Observer>);
 pub struct Activity {
     /// For each worker what it is inside of, and the number of that call among those of the worker.
     pub workers: Vec<Option<(Running, u64)>>,
+    /// What other executors run of what the runtime counts, and the number of that call among theirs.
+    pub elsewhere: Vec<(Running, u64)>,
     /// How many closures were called so far.
     pub calls: u64,
 }
@@ -85,12 +86,15 @@ impl Observation {
     /// What the workers do now, as far as that is observed. Takes no more than a lock for each of them.
     pub fn activity(&self) -> Activity {
         let now = self.0.now();
-        let running = |Call { behaviour, since, number }: Call| {
-            let elapsed = Duration::from_nanos(now.saturating_sub(since));
-            (Running { behaviour, elapsed }, number)
-        };
-        let workers = self.0.calls().map(|call| call.map(running)).collect();
-        Activity { workers, calls: self.0.count_calls() }
+        let (mut workers, mut elsewhere) = (vec![None; self.0.workers()], Vec::new());
+        for call in self.0.calls() {
+            let numbered = (call.running(now), call.number);
+            match call.worker {
+                Some(worker) => workers[worker] = Some(numbered),
+                None => elsewhere.push(numbered),
+            }
+        }
+        Activity { workers, elsewhere, calls: self.0.count_calls() }
     }
 }
 

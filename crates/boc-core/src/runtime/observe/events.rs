@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     super::{Builder, Runtime},
-    BehaviourId, CownId, NamedCown, Observer,
+    BehaviourId, CownId, NamedCown, Observer, Whence,
     ticket::Tag,
 };
 use crate::sync::Arc;
@@ -19,9 +19,9 @@ pub enum EventKind {
     ///
     /// Also when it is to be called [again](crate::Step::Again).
     Scheduled,
-    /// It holds all its cowns, and waits for a worker.
+    /// It holds all its cowns, and waits for a worker, or for the other executor that is to run it.
     Ready,
-    /// A worker calls its closure.
+    /// Its closure is called.
     Started,
     /// Its closure has returned, or panicked. After this its cowns go to those behind it.
     Ended,
@@ -52,19 +52,22 @@ pub struct Event {
     pub time: Duration,
     /// On which worker; none if it was another thread.
     pub worker: Option<usize>,
+    /// Whether it was another thread that ran a behaviour of the runtime then: the start and the end of one that
+    /// another executor runs, and what that has led to.
+    pub elsewhere: bool,
     /// What.
     pub kind: EventKind,
     tag: Arc<Tag>,
 }
 
 impl Event {
-    pub(super) fn new(
-        time: Duration,
-        worker: Option<usize>,
-        kind: EventKind,
-        tag: Arc<Tag>,
-    ) -> Self {
-        Self { time, worker, kind, tag }
+    pub(super) fn new(time: Duration, whence: Whence, kind: EventKind, tag: Arc<Tag>) -> Self {
+        let (worker, elsewhere) = match whence {
+            Whence::Worker(index) => (Some(index), false),
+            Whence::Elsewhere => (None, true),
+            Whence::Outside => (None, false),
+        };
+        Self { time, worker, elsewhere, kind, tag }
     }
 
     /// Which behaviour.
@@ -98,6 +101,7 @@ impl fmt::Debug for Event {
         f.debug_struct("Event")
             .field("time", &self.time)
             .field("worker", &self.worker)
+            .field("elsewhere", &self.elsewhere)
             .field("kind", &self.kind)
             .field("behaviour", &self.tag.id)
             .field("location", &format_args!("{}", self.tag.origin()))
@@ -112,6 +116,7 @@ impl fmt::Display for Event {
         let (id, origin) = (self.tag.id, self.tag.origin());
         match self.worker {
             Some(worker) => write!(f, "{:>12.3?}  worker {worker:<3}", self.time)?,
+            None if self.elsewhere => write!(f, "{:>12.3?}  elsewhere ", self.time)?,
             None => write!(f, "{:>12.3?}  outside   ", self.time)?,
         }
         write!(f, "  {id} {:<10} ({origin})", self.kind)

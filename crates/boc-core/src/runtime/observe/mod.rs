@@ -10,6 +10,9 @@
 //! nanoseconds and three allocations on each behaviour. One that [can be](Builder::observable), and is not
 //! at the moment, asks for each behaviour whether it is.
 //!
+//! A behaviour that a runtime counts and another executor runs, as a binding can have it, is observed like
+//! any other; it is told of as one that runs [elsewhere](BehaviourReport::elsewhere).
+//!
 //! Others that share its cowns, that is behaviours of other executors and threads that
 //! [wait](crate::Handle::wait) for a handle, are not seen. That a behaviour waits for nobody who is
 //! known means that it waits for one of these.
@@ -58,8 +61,10 @@ pub use report::{BehaviourReport, BehaviourState, CownQueue, Place, Report, Runn
 pub use watchdog::Stall;
 
 pub(super) use observer::Observer;
+pub(super) use observer::Whence;
 pub(super) use ticket::Ticket;
-pub(crate) use ticket::{entering, made};
+pub(super) use ticket::run_elsewhere;
+pub(crate) use ticket::{entering, made, ready};
 pub(super) use watchdog::Watchdog;
 
 /// The number of a behaviour, among those of its runtime: the first one that was scheduled is 1.

@@ -19,7 +19,8 @@ use crate::{
 
 /// Knows the behaviours of one runtime that have not ended.
 ///
-/// Each worker has a *lane*, and all other threads together have one more. A behaviour goes from state
+/// Each worker has a *lane*, and all other threads together have one more, also those that run a behaviour of the
+/// runtime for another executor. A behaviour goes from state
 /// to state by a thread that has it to itself at that moment, and that does so under the lock of its
 /// own lane. So no two workers wait for each other to be observed, and who has the locks of all lanes
 /// sees all behaviours at one instant. No foreign code runs under these locks, and nobody who has one
@@ -41,11 +42,28 @@ pub(in crate::runtime) struct Observer {
 struct Lane {
     /// The behaviours that were scheduled in this lane, and have not ended.
     roll: Roll,
-    /// What the worker is inside of.
-    inside: Option<Arc<Tag>>,
-    /// How often it has been inside of something.
+    /// What is being run: by the worker, or by any of the other threads.
+    inside: Vec<Inside>,
+    /// How often something was run.
     calls: u64,
     log: Log,
+}
+
+/// A closure that was called, and has not returned.
+struct Inside {
+    tag: Arc<Tag>,
+    number: u64,
+}
+
+/// Where something happens to a behaviour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::runtime) enum Whence {
+    /// On a worker.
+    Worker(usize),
+    /// On another thread, which runs a behaviour of the runtime.
+    Elsewhere,
+    /// On another thread.
+    Outside,
 }
 
 /// A list of behaviours, each at a place that it keeps.
@@ -61,8 +79,10 @@ pub(super) struct Listing {
     place: usize,
 }
 
-/// What a worker is inside of, since when, and which of its calls that is.
+/// A call of a closure that has not returned: where, of which behaviour, since when, and which of the calls there it is.
 pub(super) struct Call {
+    /// If it is one of the runtime's.
+    pub(super) worker: Option<usize>,
     pub(super) behaviour: BehaviourId,
     pub(super) since: u64,
     pub(super) number: u64,
@@ -72,7 +92,8 @@ pub(super) struct Call {
 pub(super) struct Snapshot {
     pub(super) now: u64,
     pub(super) behaviours: Vec<Seen>,
-    pub(super) workers: Vec<Option<Call>>,
+    pub(super) workers: usize,
+    pub(super) calls: Vec<Call>,
 }
 
 pub(super) struct Seen {
@@ -86,7 +107,7 @@ impl Observer {
     pub(in crate::runtime) fn new(workers: usize, settings: &Settings) -> Arc<Self> {
         let lane = |_| {
             let roll = Roll { places: Vec::new(), free: Vec::new() };
-            Apart(Mutex::new(Lane { roll, inside: None, calls: 0, log: Log::new() }))
+            Apart(Mutex::new(Lane { roll, inside: Vec::new(), calls: 0, log: Log::new() }))
         };
         Arc::new(Self {
             lanes: (0..=workers).map(lane).collect(),
@@ -99,8 +120,8 @@ impl Observer {
         })
     }
 
-    /// The lane of the threads that are no workers.
-    pub(super) fn outside(&self) -> usize {
+    /// How many there are.
+    pub(super) fn workers(&self) -> usize {
         self.lanes.len() - 1
     }
 
@@ -142,38 +163,47 @@ impl Observer {
         self.closed.set();
     }
 
-    fn lane(&self, index: usize) -> Turn<'_> {
-        let lane = lock!(self.lanes[index]);
+    /// Which lane that is. The last one is that of the threads that are no workers.
+    fn index(&self, whence: Whence) -> usize {
+        match whence {
+            Whence::Worker(index) => index,
+            Whence::Elsewhere | Whence::Outside => self.workers(),
+        }
+    }
+
+    fn lane(&self, whence: Whence) -> Turn<'_> {
+        let lane = lock!(self.lanes[self.index(whence)]);
         // Under the lock, so that the times of a lane do not run backwards.
-        Turn { now: self.now(), lane, observer: self, index }
+        Turn { now: self.now(), lane, observer: self, whence }
     }
 
     /// A behaviour was made: it is in a batch that is not scheduled yet, or enters its queues now.
-    pub(super) fn admit(&self, lane: usize, tag: &Arc<Tag>, state: BehaviourState) -> Listing {
-        let mut turn = self.lane(lane);
+    pub(super) fn admit(&self, here: Whence, tag: &Arc<Tag>, state: BehaviourState) -> Listing {
+        let mut turn = self.lane(here);
         let place = turn.lane.roll.add(Arc::clone(tag));
         turn.advance(tag, state);
-        Listing { lane, place }
+        Listing { lane: self.index(here), place }
     }
 
     /// A behaviour comes to be waiting, or ready.
-    pub(super) fn advance(&self, lane: usize, tag: &Arc<Tag>, state: BehaviourState) {
-        self.lane(lane).advance(tag, state);
+    pub(super) fn advance(&self, here: Whence, tag: &Arc<Tag>, state: BehaviourState) {
+        self.lane(here).advance(tag, state);
     }
 
-    /// A worker calls a behaviour's closure.
-    pub(super) fn started(&self, worker: usize, tag: &Arc<Tag>) {
-        let mut turn = self.lane(worker);
-        turn.lane.inside = Some(Arc::clone(tag));
+    /// A behaviour's closure is called.
+    pub(super) fn started(&self, here: Whence, tag: &Arc<Tag>) {
+        let mut turn = self.lane(here);
         turn.lane.calls += 1;
+        let number = turn.lane.calls;
+        turn.lane.inside.push(Inside { tag: Arc::clone(tag), number });
         turn.advance(tag, BehaviourState::Running);
     }
 
     /// The closure has returned. If it is to be called again, the behaviour comes behind all that wait
     /// for its cowns by now.
-    pub(super) fn returned(&self, worker: usize, tag: &Arc<Tag>, again: bool) {
-        let mut turn = self.lane(worker);
-        turn.lane.inside = None;
+    pub(super) fn returned(&self, here: Whence, tag: &Arc<Tag>, again: bool) {
+        let mut turn = self.lane(here);
+        turn.lane.inside.retain(|inside| !Arc::ptr_eq(&inside.tag, tag));
         turn.advance(tag, BehaviourState::Ending);
         if again {
             turn.advance(tag, BehaviourState::Waiting);
@@ -181,9 +211,9 @@ impl Observer {
     }
 
     /// A behaviour has released all that it held.
-    pub(super) fn ended(&self, lane: usize, tag: &Arc<Tag>, listing: Listing) {
+    pub(super) fn ended(&self, here: Whence, tag: &Arc<Tag>, listing: Listing) {
         if tag.state() != BehaviourState::Ending {
-            self.lane(lane).cancelled(tag);
+            self.lane(here).cancelled(tag);
         }
         lock!(self.lanes[listing.lane]).roll.remove(listing.place);
     }
@@ -201,9 +231,11 @@ impl Observer {
             order: tag.order(),
             tag: Arc::clone(tag),
         };
-        let workers = lanes[..self.outside()].iter().map(|lane| lane.call()).collect();
+        let calls =
+            lanes.iter().enumerate().flat_map(|(index, lane)| lane.calls(self.worker(index)));
+        let calls = calls.collect();
         let behaviours = lanes.iter().flat_map(|lane| lane.roll.iter()).map(seen).collect();
-        Snapshot { now: self.now(), behaviours, workers }
+        Snapshot { now: self.now(), behaviours, workers: self.workers(), calls }
     }
 
     /// How often a closure was called so far.
@@ -211,9 +243,18 @@ impl Observer {
         self.lanes.iter().map(|lane| lock!(lane).calls).sum()
     }
 
-    /// What each worker is inside of right now.
-    pub(super) fn calls(&self) -> impl Iterator<Item = Option<Call>> {
-        self.lanes[..self.outside()].iter().map(|lane| lock!(lane).call())
+    /// What is being run right now.
+    pub(super) fn calls(&self) -> Vec<Call> {
+        let mut all = Vec::new();
+        for (index, lane) in self.lanes.iter().enumerate() {
+            all.extend(lock!(lane).calls(self.worker(index)));
+        }
+        all
+    }
+
+    /// Whose lane that is.
+    fn worker(&self, index: usize) -> Option<usize> {
+        Some(index).filter(|index| *index < self.workers())
     }
 
     /// Takes all events, in the order of the lanes, and says how many were lost.
@@ -247,10 +288,21 @@ impl Roll {
     }
 }
 
+impl Call {
+    /// Which one it is, of all those of the runtime.
+    pub(super) fn name(&self) -> (Option<usize>, u64) {
+        (self.worker, self.number)
+    }
+}
+
 impl Lane {
-    fn call(&self) -> Option<Call> {
-        let tag = self.inside.as_ref()?;
-        Some(Call { behaviour: tag.id, since: tag.since(), number: self.calls })
+    fn calls(&self, worker: Option<usize>) -> impl Iterator<Item = Call> {
+        self.inside.iter().map(move |Inside { tag, number }| Call {
+            worker,
+            behaviour: tag.id,
+            since: tag.since(),
+            number: *number,
+        })
     }
 }
 
@@ -258,7 +310,7 @@ impl Lane {
 struct Turn<'o> {
     lane: MutexGuard<'o, Lane>,
     observer: &'o Observer,
-    index: usize,
+    whence: Whence,
     now: u64,
 }
 
@@ -287,8 +339,8 @@ impl Turn<'_> {
     fn record(&mut self, tag: &Arc<Tag>, kind: EventKind) {
         let capacity = self.observer.capacity.load(Relaxed);
         if capacity > 0 {
-            let worker = Some(self.index).filter(|index| *index != self.observer.outside());
-            let event = Event::new(Duration::from_nanos(self.now), worker, kind, Arc::clone(tag));
+            let now = Duration::from_nanos(self.now);
+            let event = Event::new(now, self.whence, kind, Arc::clone(tag));
             self.lane.log.push(event, capacity);
         }
     }

@@ -1,13 +1,13 @@
 //! Why is this not running? All behaviours at one instant, and who is before whom.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{collections::BTreeMap, vec, vec::Vec};
 use core::{cmp::Reverse, fmt, panic::Location};
 use std::time::Duration;
 
 use super::{
     super::Runtime,
     BehaviourId, CownId, Mode, NamedCown,
-    observer::{Seen, Snapshot},
+    observer::{Call, Seen, Snapshot},
     ticket::Origin,
 };
 
@@ -20,9 +20,9 @@ pub enum BehaviourState {
     InBatch,
     /// It is in the queues of its cowns, and does not hold all of them.
     Waiting,
-    /// It holds all its cowns, and waits for a worker.
+    /// It holds all its cowns, and waits for a worker, or for the other executor that is to run it.
     Ready,
-    /// A worker is inside of its closure.
+    /// A thread is inside of its closure.
     Running,
     /// Its closure is gone. It gives up what it holds, cowns first, the outcome last.
     Ending,
@@ -69,13 +69,15 @@ pub struct Report {
     pub in_flight: usize,
     /// For each worker what it is inside of.
     pub workers: Vec<Option<Running>>,
+    /// What other executors run of what the runtime counts; see [`BehaviourReport::elsewhere`].
+    pub elsewhere: Vec<Running>,
     /// The behaviours, in the order of their numbers.
     pub behaviours: Vec<BehaviourReport>,
     /// The queues in which some of them stand, in the order of the cowns.
     pub queues: Vec<CownQueue>,
 }
 
-/// What a worker is inside of.
+/// What a thread is inside of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Running {
@@ -95,6 +97,8 @@ pub struct BehaviourReport {
     pub location: &'static Location<'static>,
     /// What a binding to another language calls it. The location is in the binding then.
     pub label: Option<alloc::sync::Arc<str>>,
+    /// Whether another executor runs it, and not a worker of the runtime, which counts it.
+    pub elsewhere: bool,
     /// How far it has come.
     pub state: BehaviourState,
     /// How long ago it came to that.
@@ -180,6 +184,7 @@ impl Runtime {
             observed: false,
             in_flight: 0,
             workers: Vec::new(),
+            elsewhere: Vec::new(),
             behaviours: Vec::new(),
             queues: Vec::new(),
         };
@@ -226,16 +231,25 @@ impl Report {
     }
 }
 
+impl Call {
+    pub(super) fn running(&self, now: u64) -> Running {
+        let elapsed = Duration::from_nanos(now.saturating_sub(self.since));
+        Running { behaviour: self.behaviour, elapsed }
+    }
+}
+
 impl Snapshot {
     /// Works out who is before whom.
     pub(super) fn report(self) -> Report {
-        let Snapshot { now, mut behaviours, workers } = self;
+        let Snapshot { now, mut behaviours, workers, calls } = self;
         let elapsed = |since: u64| Duration::from_nanos(now.saturating_sub(since));
-        let running = |call: super::observer::Call| Running {
-            behaviour: call.behaviour,
-            elapsed: elapsed(call.since),
-        };
-        let workers = workers.into_iter().map(|call| call.map(running)).collect();
+        let (mut workers, mut elsewhere) = (vec![None; workers], Vec::new());
+        for call in calls {
+            match call.worker {
+                Some(worker) => workers[worker] = Some(call.running(now)),
+                None => elsewhere.push(call.running(now)),
+            }
+        }
         // Who holds all its cowns is before those that lack one.
         behaviours.sort_unstable_by_key(|seen| (Reverse(holds_all(seen.state)), seen.order));
         let mut queues = Queues::new(&behaviours);
@@ -245,6 +259,7 @@ impl Snapshot {
                 id: seen.tag.id,
                 location: seen.tag.location,
                 label: seen.tag.label.clone(),
+                elsewhere: seen.tag.elsewhere,
                 state: seen.state,
                 elapsed: elapsed(seen.since),
                 holds,
@@ -256,7 +271,8 @@ impl Snapshot {
         behaviours.sort_unstable_by_key(|one| one.id);
         let queue = |(cown, places)| CownQueue { cown, places };
         let queues = queues.places.into_iter().map(queue).collect();
-        Report { observed: true, in_flight: behaviours.len(), workers, behaviours, queues }
+        let in_flight = behaviours.len();
+        Report { observed: true, in_flight, workers, elsewhere, behaviours, queues }
     }
 }
 
@@ -360,6 +376,9 @@ impl fmt::Display for Report {
                 None => write!(f, "\nworker {index}: nothing")?,
             }
         }
+        for Running { behaviour, elapsed } in &self.elsewhere {
+            write!(f, "\nelsewhere: inside of {behaviour} for {elapsed:.1?}")?;
+        }
         for one in &self.behaviours {
             write!(f, "\n{one}")?;
             one.holds.iter().try_for_each(|named| write!(f, "\n    holds {named}"))?;
@@ -382,7 +401,8 @@ impl BehaviourReport {
 impl fmt::Display for BehaviourReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { id, state, elapsed, .. } = self;
-        write!(f, "{id} {state} for {elapsed:.1?}, scheduled at {}", self.origin())
+        let elsewhere = if self.elsewhere { " elsewhere" } else { "" };
+        write!(f, "{id} {state}{elsewhere} for {elapsed:.1?}, scheduled at {}", self.origin())
     }
 }
 

@@ -4,7 +4,7 @@
 //! when the behaviour is gone: it refers to nothing.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{fmt, panic::Location, ptr::NonNull};
+use core::{cell::Cell, fmt, panic::Location, ptr::NonNull};
 
 use super::{
     super::{
@@ -12,15 +12,16 @@ use super::{
         worker::{self, Context},
     },
     BehaviourId, BehaviourState, CownId, Mode, NamedCown, Observer,
-    observer::Listing,
+    observer::{Listing, Whence},
 };
 use crate::{
     behaviour::Behaviour,
+    conclusion,
     executor::{Head, Seat, VTable, Watched},
     schedule::{Entry, Label},
     slot::Slot,
     sync::{
-        Arc,
+        self, Arc,
         atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
     },
 };
@@ -50,6 +51,8 @@ pub(super) struct Tag {
     pub(super) cowns: Box<[NamedCown]>,
     /// The cown of its outcome.
     pub(super) result: Option<CownId>,
+    /// Whether another executor runs it.
+    pub(super) elsewhere: bool,
     // These are written under the lock of one lane by who has the behaviour. They are read by him, under
     // the locks of all lanes, or under that of the worker which is inside of it. So nothing has to be
     // ordered by them.
@@ -107,20 +110,20 @@ impl Ticket {
 
     /// # Safety
     ///
-    /// `ticket` is that of a behaviour whose closure this worker is about to call.
-    pub(in crate::runtime) unsafe fn started(ticket: NonNull<Head>, worker: usize) {
+    /// `ticket` is that of a behaviour whose closure this thread is about to call.
+    pub(in crate::runtime) unsafe fn started(ticket: NonNull<Head>, here: Whence) {
         // SAFETY: the behaviour has not ended.
         let ticket = unsafe { ticket.cast::<Ticket>().as_ref() };
-        ticket.tag().inspect(|tag| ticket.observer().started(worker, tag));
+        ticket.tag().inspect(|tag| ticket.observer().started(here, tag));
     }
 
     /// # Safety
     ///
     /// As for [`Ticket::started`], and the closure has just returned.
-    pub(in crate::runtime) unsafe fn returned(ticket: NonNull<Head>, worker: usize, again: bool) {
+    pub(in crate::runtime) unsafe fn returned(ticket: NonNull<Head>, here: Whence, again: bool) {
         // SAFETY: as above.
         let ticket = unsafe { ticket.cast::<Ticket>().as_ref() };
-        ticket.tag().inspect(|tag| ticket.observer().returned(worker, tag, again));
+        ticket.tag().inspect(|tag| ticket.observer().returned(here, tag, again));
     }
 
     fn tag(&self) -> Option<&Arc<Tag>> {
@@ -136,10 +139,15 @@ impl Ticket {
         self.shared().observer.as_ref().expect("a runtime with tickets is observed")
     }
 
-    /// The lane of the calling thread.
-    fn lane(&self) -> usize {
+    /// Where the calling thread is.
+    fn here(&self) -> Whence {
+        // While the thread is torn down it runs nothing.
+        let elsewhere = ELSEWHERE.try_with(Cell::get).unwrap_or(core::ptr::null());
+        if core::ptr::eq(elsewhere, self.shared.as_ptr()) {
+            return Whence::Elsewhere;
+        }
         worker::with_context(self.shared(), |context: Option<&Context>| {
-            context.map_or(self.observer().outside(), Context::index)
+            context.map_or(Whence::Outside, |context| Whence::Worker(context.index()))
         })
     }
 }
@@ -149,7 +157,7 @@ static TICKET: VTable = VTable {
         // SAFETY: `issue` made it, and this is its last use.
         let ticket = unsafe { Box::from_raw(head.cast::<Ticket>().as_ptr()) };
         if let Some((tag, listing)) = &ticket.tag {
-            ticket.observer().ended(ticket.lane(), tag, *listing);
+            ticket.observer().ended(ticket.here(), tag, *listing);
         }
         let shared = ticket.shared;
         drop(ticket);
@@ -157,32 +165,69 @@ static TICKET: VTable = VTable {
         unsafe { shared::end(shared.cast()) };
     },
     execute: |head, ready| {
-        // SAFETY: the behaviour in `ready` has not ended.
-        let ticket = unsafe { head.cast::<Ticket>().as_ref() };
-        if let Some(tag) = ticket.tag() {
-            ticket.observer().advance(ticket.lane(), tag, BehaviourState::Ready);
+        // SAFETY: the behaviour in `ready` has not ended. The ticket may be gone when `execute` returns.
+        unsafe {
+            self::ready(head);
+            let shared = head.cast::<Ticket>().as_ref().shared;
+            shared::execute(shared.cast(), ready)
         }
-        let shared = ticket.shared;
-        // SAFETY: as above. The ticket may be gone when this returns.
-        unsafe { shared::execute(shared.cast(), ready) }
     },
     watched: Some(|head| {
         // SAFETY: the behaviour has not ended.
         let shared = unsafe { head.cast::<Ticket>().as_ref() }.shared;
-        Some(Watched { ticket: head, lender: Seat::at(shared.cast()) })
+        Some(Watched { ticket: head, lender: Some(Seat::at(shared.cast())) })
     }),
     ..VTable::OF_ONE_BEHAVIOUR
 };
 
-/// The ticket of a behaviour, if it is observed.
+sync::local! {
+    /// The runtime whose behaviour this thread runs although it is none of its workers. Nothing but compared.
+    static ELSEWHERE: Cell<*const Shared> = Cell::new(core::ptr::null());
+}
+
+/// A behaviour holds all its cowns, and is about to be handed to its executor.
 ///
 /// # Safety
 ///
-/// The behaviour is alive.
-unsafe fn ticket(behaviour: NonNull<Behaviour>) -> Option<NonNull<Ticket>> {
-    // SAFETY: passed on to the caller.
-    let watched = unsafe { behaviour.as_ref() }.executor.watched()?;
-    Some(watched.ticket.cast())
+/// `ticket` is that of the behaviour, which the caller owns.
+pub(crate) unsafe fn ready(ticket: NonNull<Head>) {
+    // SAFETY: the behaviour has not ended.
+    let ticket = unsafe { ticket.cast::<Ticket>().as_ref() };
+    if let Some(tag) = ticket.tag() {
+        ticket.observer().advance(ticket.here(), tag, BehaviourState::Ready);
+    }
+}
+
+/// Runs a behaviour on a thread that is none of its runtime's workers, and releases what it holds. What it schedules has
+/// no executor.
+///
+/// # Safety
+///
+/// As for [`Behaviour::invoke`]; `ticket` is that of the behaviour, which is given up.
+#[cold]
+pub(in crate::runtime) unsafe fn run_elsewhere(
+    behaviour: NonNull<Behaviour>,
+    ticket: NonNull<Head>,
+) {
+    /// Says until it is dropped where the thread is.
+    struct Here(*const Shared);
+    impl Drop for Here {
+        fn drop(&mut self) {
+            let _ = ELSEWHERE.try_with(|elsewhere| elsewhere.set(self.0));
+        }
+    }
+    // SAFETY: passed on to the caller. The ticket, and the runtime it refers to, are there until the behaviour has
+    // ended, which it does not before the closure has returned.
+    unsafe {
+        let shared = ticket.cast::<Ticket>().as_ref().shared.as_ptr().cast_const();
+        let before = ELSEWHERE.try_with(|elsewhere| elsewhere.replace(shared));
+        let _here = Here(before.unwrap_or(core::ptr::null()));
+        let next = Behaviour::invoke_between(behaviour, || {
+            Ticket::started(ticket, Whence::Elsewhere);
+            |again| Ticket::returned(ticket, Whence::Elsewhere, again)
+        });
+        conclusion::go_on(behaviour, next);
+    }
 }
 
 /// The batch of a behaviour is scheduled now.
@@ -194,10 +239,10 @@ unsafe fn ticket(behaviour: NonNull<Behaviour>) -> Option<NonNull<Ticket>> {
 pub(crate) unsafe fn entering(behaviour: NonNull<Behaviour>) {
     // SAFETY: passed on to the caller. The ticket is that of the behaviour, which has not ended.
     unsafe {
-        let Some(ticket) = ticket(behaviour) else { return };
-        let ticket = ticket.as_ref();
+        let Some(watched) = behaviour.as_ref().executor.watched() else { return };
+        let ticket = watched.ticket.cast::<Ticket>().as_ref();
         if let Some(tag) = ticket.tag() {
-            ticket.observer().advance(ticket.lane(), tag, BehaviourState::Waiting);
+            ticket.observer().advance(ticket.here(), tag, BehaviourState::Waiting);
         }
     }
 }
@@ -216,8 +261,8 @@ pub(crate) unsafe fn made(
 ) {
     // SAFETY: nobody but the caller knows the behaviour, so that the slots and the ticket are his.
     unsafe {
-        let Some(mut ticket) = ticket(behaviour) else { return };
-        let ticket = ticket.as_mut();
+        let Some(watched) = behaviour.as_ref().executor.watched() else { return };
+        let ticket = watched.ticket.cast::<Ticket>().as_mut();
         // Not admitted if it is going to be refused.
         let Some(cowns) = distinct(Behaviour::slots(behaviour).as_ref()) else { return };
         let tag = Arc::new(Tag {
@@ -226,6 +271,7 @@ pub(crate) unsafe fn made(
             label,
             cowns,
             result: Behaviour::promise(behaviour).map(|(_, result)| CownId::of(result)),
+            elsewhere: watched.lender.is_none(),
             state: AtomicU8::new(0),
             since: AtomicU64::new(0),
             order: AtomicU64::new(0),
@@ -234,7 +280,7 @@ pub(crate) unsafe fn made(
             Entry::Now => BehaviourState::Waiting,
             Entry::WithBatch => BehaviourState::InBatch,
         };
-        let listing = ticket.observer().admit(ticket.lane(), &tag, state);
+        let listing = ticket.observer().admit(ticket.here(), &tag, state);
         ticket.tag = Some((tag, listing));
     }
 }

@@ -1,6 +1,6 @@
 //! Telling of behaviours that do not return.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::fmt;
 use std::{
     io,
@@ -8,17 +8,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{
-    super::Builder, BehaviourReport, BehaviourState, Observer, Report, Running, observer::Call,
-};
+use super::{super::Builder, BehaviourId, BehaviourReport, BehaviourState, Observer, Report};
 use crate::{outcome::swallow, sync::Arc};
 
-/// A worker that is inside of one behaviour for longer than it should be; see [`Builder::watchdog`].
+/// A thread that is inside of one behaviour for longer than it should be; see [`Builder::watchdog`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stall {
-    /// Which worker.
-    pub worker: usize,
+    /// Which worker; none if another executor runs the behaviour.
+    pub worker: Option<usize>,
     /// The behaviour, which cowns it holds, and for how long it has been running.
     pub behaviour: BehaviourReport,
     /// The behaviours that wait for one of these cowns, or for its outcome, and for how long.
@@ -28,12 +26,12 @@ pub struct Stall {
 impl fmt::Display for Stall {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let BehaviourReport { id, elapsed, holds, .. } = &self.behaviour;
-        write!(
-            f,
-            "worker {} has been inside of {id} for {elapsed:.1?}, scheduled at {}",
-            self.worker,
-            self.behaviour.origin(),
-        )?;
+        match self.worker {
+            Some(worker) => write!(f, "worker {worker}")?,
+            None => f.write_str("another executor")?,
+        }
+        let origin = self.behaviour.origin();
+        write!(f, " has been inside of {id} for {elapsed:.1?}, scheduled at {origin}")?;
         holds.iter().try_for_each(|named| write!(f, "\n    holds {named}"))?;
         self.waiting.iter().try_for_each(|one| write!(f, "\n    in the way of {one}"))
     }
@@ -55,7 +53,7 @@ impl fmt::Debug for Watchdog {
 }
 
 impl Builder {
-    /// Calls `hook` when a worker has been inside of one behaviour's closure for longer than `limit`.
+    /// Calls `hook` when a thread has been inside of one behaviour's closure for longer than `limit`.
     /// Implies [`Builder::observe`].
     ///
     /// It is called once for each call of a closure, however long that takes then; to see how it goes
@@ -83,7 +81,7 @@ impl Builder {
     ///     .unwrap();
     /// // Blocks its worker until somebody has noticed.
     /// let noticed = runtime.when((), move |()| stalls.recv().unwrap());
-    /// assert_eq!(noticed.wait().unwrap(), 0);
+    /// assert_eq!(noticed.wait().unwrap(), Some(0));
     /// ```
     #[must_use]
     pub fn watchdog(self, limit: Duration, hook: impl Fn(&Stall) + Send + Sync + 'static) -> Self {
@@ -106,22 +104,23 @@ impl Watchdog {
     fn watch(self, observer: &Observer) {
         /// Not to be busy with a limit of next to nothing.
         const SHORTEST: Duration = Duration::from_millis(1);
-        // For each worker the call that the hook was told of.
-        let mut told = vec![0; observer.outside()];
+        // The calls that the hook was told of, as long as they last.
+        let mut told = Vec::new();
         loop {
             let mut pause = self.limit;
-            for (worker, call) in observer.calls().enumerate() {
-                let Some(Call { number, since, .. }) = call.filter(|c| c.number != told[worker])
-                else {
+            let calls = observer.calls();
+            told.retain(|one| calls.iter().any(|call| call.name() == *one));
+            for call in calls {
+                if told.contains(&call.name()) {
                     continue;
-                };
-                let elapsed = Duration::from_nanos(observer.now().saturating_sub(since));
+                }
+                let elapsed = Duration::from_nanos(observer.now().saturating_sub(call.since));
                 // What starts later is not over its limit before the end of a pause of that length.
                 match self.limit.checked_sub(elapsed) {
                     Some(left) if !left.is_zero() => pause = pause.min(left),
                     _ => {
-                        told[worker] = number;
-                        self.tell(observer, worker, number);
+                        told.push(call.name());
+                        self.tell(observer, call.name());
                     }
                 }
             }
@@ -132,21 +131,19 @@ impl Watchdog {
         }
     }
 
-    /// Calls the hook, if the worker is inside of that call still.
-    fn tell(&self, observer: &Observer, worker: usize, number: u64) {
+    /// Calls the hook, if that call has not returned.
+    fn tell(&self, observer: &Observer, name: (Option<usize>, u64)) {
         let snapshot = observer.snapshot();
-        if snapshot.workers[worker].as_ref().is_none_or(|call| call.number != number) {
-            return;
-        }
-        if let Some(stall) = snapshot.report().stall(worker) {
+        let Some(call) = snapshot.calls.iter().find(|call| call.name() == name) else { return };
+        let (worker, behaviour) = (call.worker, call.behaviour);
+        if let Some(stall) = snapshot.report().stall(worker, behaviour) {
             swallow(|| (self.hook)(&stall));
         }
     }
 }
 
 impl Report {
-    fn stall(&self, worker: usize) -> Option<Stall> {
-        let Running { behaviour, .. } = self.workers[worker]?;
+    fn stall(&self, worker: Option<usize>, behaviour: BehaviourId) -> Option<Stall> {
         let behaviour = self.behaviour(behaviour)?;
         let waits = |one: &&BehaviourReport| one.state == BehaviourState::Waiting;
         let waiting = self.waiting_for(behaviour).filter(waits).cloned().collect();
