@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import boc
-from boc import Cown, quiesce, report, report_text, start, when
+from boc import Cown, PinnedCown, pump, quiesce, report, report_text, start, when
 from crossing import Gate, Log
 
 SPAN = r"[\d.]+ (µs|ms|s)"
@@ -35,6 +35,11 @@ def blocked(*cowns: Cown) -> tuple[Gate, Cown]:
     result = when(*cowns)(block)
     assert running.wait(60)
     return gate, result
+
+
+def cown_of(pinned: PinnedCown) -> str:
+    """A pattern for how a pinned cown is shown, of which the address alone is known."""
+    return rf"<boc\.Cown at {repr(pinned).split()[-1]}"
 
 
 class TestWhatRuns:
@@ -137,6 +142,75 @@ class TestWhatRuns:
         is_reported(r"^#\d+ .*\.in_block \(")
         gate.set()
 
+    def test_who_waits_for_the_main_thread(self) -> None:
+        a, pinned = Cown(1), PinnedCown([])
+        gate, _ = blocked(a)
+        seen: list[str] = []
+
+        def shows(pinned, a):
+            seen.append(report_text())
+
+        def follows(pinned):
+            pass
+
+        shown = when(pinned, a)(shows)
+        when(pinned)(follows)
+        where = re.escape(f"{__file__}:{shows.__code__.co_firstlineno}")
+        is_reported(rf"^#2 .*\.shows \({where}\): waiting for {SPAN}$")
+        is_reported(rf"^    for {re.escape(repr(a))}, behind #1 blocked\.<locals>\.block$")
+        is_reported(rf"^    holds {cown_of(pinned)}$")
+        is_reported(rf"^    for {cown_of(pinned)}, behind #2 .*\.shows$")
+        is_reported(rf"^    in the way of #2 .*\.shows, which has been waiting for {SPAN}$")
+        assert "not known by name" not in report_text()
+
+        wait_for_pinned = boc._pinned.wait_for_pinned
+        came = wait_for_pinned(-1 % 2**64)
+        gate.set()
+        is_ready = rf"^#2 .*\.shows \({where}\): waiting for {SPAN} for the main thread to pump$"
+        while not re.search(is_ready, report_text(), re.MULTILINE):
+            came = wait_for_pinned(came)
+        is_reported(rf"^    holds {cown_of(pinned)}$")
+        is_reported(rf"^    holds {re.escape(repr(a))}$")
+        is_reported(rf"^#3 .*\.follows \(.*\): waiting for {SPAN}$")
+
+        shown.result()
+        (text,) = seen
+        running = rf"^#2 .*\.shows \({where}\): running for {SPAN}, in the main thread, which pumps$"
+        assert re.search(running, text, re.MULTILINE), text
+        assert re.search(rf"^    in the way of #3 .*\.follows, which has", text, re.MULTILINE), text
+        quiesce()
+        assert lines() == [f"boc: 2 workers ({boc.backend()}); nothing runs, and nothing waits"]
+
+    def test_many_that_wait_for_the_main_thread(self) -> None:
+        pinned = [PinnedCown(number) for number in range(25)]
+        for one in pinned:
+            when(one)(lambda pinned: None)
+        assert sum(line.endswith("for the main thread to pump") for line in lines()) == 20
+        assert lines()[-1] == "waiting for the main thread to pump: 5 more"
+        quiesce()
+
+    def test_one_that_is_cancelled_is_gone(self) -> None:
+        results = [when(PinnedCown(1))(lambda pinned: None) for _ in range(2)]
+        assert results[0].cancel()
+        # What is left of it is cleared away when it is its turn.
+        assert pump().executed == 1
+        assert lines() == [f"boc: 2 workers ({boc.backend()}); nothing runs, and nothing waits"]
+
+    def test_those_of_a_scope_and_a_block(self) -> None:
+        def in_scope(pinned):
+            pass
+
+        def in_block(pinned):
+            pass
+
+        with boc.scope():
+            with boc.atomic():
+                when(PinnedCown(1))(in_block)
+            when(PinnedCown(1))(in_scope)
+            is_reported(rf"^#1 .*\.in_block \(.*\): waiting for {SPAN} for the main thread to pump$")
+            is_reported(rf"^#2 .*\.in_scope \(.*\): waiting for {SPAN} for the main thread to pump$")
+        assert lines() == [f"boc: 2 workers ({boc.backend()}); nothing runs, and nothing waits"]
+
     def test_it_can_be_switched_off_and_on(self) -> None:
         cown = Cown(0)
         with cown:
@@ -151,7 +225,7 @@ class TestWhatRuns:
             start(observe=True)
             when(cown)(lambda cown: None)
             is_reported("^#2 ")
-            is_reported("^1 behaviour not known by name, over a PinnedCown or scheduled before the workers were observed$")
+            is_reported("^1 behaviour not known by name, scheduled before the workers were observed$")
         quiesce()
 
     def test_the_next_workers_are_not_observed(self) -> None:

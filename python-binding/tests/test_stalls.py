@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 import boc
-from boc import Cown, set_stall_warning, when
+from boc import Cown, PinnedCown, pump, set_stall_warning, when
 from crossing import Gate
 
 LONG = 60.0
@@ -103,12 +103,47 @@ def test_those_that_wait_while_nothing_runs(told: queue.Queue[str]) -> None:
     assert left_of(WAITING, told) == 0
 
 
+def test_nobody_pumps(told: queue.Queue[str]) -> None:
+    set_stall_warning(0.01, told.put)
+    when(PinnedCown(1))(lambda pinned: None)
+    _, _, waiting, _ = next_of(WAITING, told)
+    assert waiting.startswith("#1 test_nobody_pumps") and waiting.endswith(" for the main thread to pump")
+    assert pump().executed == 1
+
+
+def test_the_main_thread_runs_one_for_too_long(told: queue.Queue[str]) -> None:
+    set_stall_warning(0.01, told.put)
+    for number in range(1, 4):
+        lines: list[str] = []
+        when(PinnedCown(1))(lambda pinned: lines.extend(next_of(RUNNING, told)))
+        assert pump().executed == 1
+        assert lines[2].startswith(f"#{number} test_the_main_thread")
+        assert lines[2].endswith(", in the main thread, which pumps")
+    boc.quiesce()
+    assert left_of(RUNNING, told) == 0
+
+
+def test_nothing_stands_still_while_the_main_thread_runs_one() -> None:
+    boc.start(observe=True)
+    whys: list[str | None] = []
+
+    def long(pinned):
+        pool, _ = boc._observation.current()
+        assert pool is not None
+        watched = boc._stalls._Watched(pool, 0.0)
+        whys.extend(watched.look() for _ in range(3))
+
+    when(PinnedCown(1))(long)
+    assert pump().executed == 1
+    assert whys == ["a behaviour has been running for longer than 0 s", None, None]
+
+
 def test_those_that_are_not_known_are_counted(told: queue.Queue[str]) -> None:
     cown = Cown(1)
     with cown:
         when(cown)(lambda cown: None)
         set_stall_warning(0.01, told.put)
-        assert "1 behaviour not known by name, over a PinnedCown or scheduled before" in told.get(timeout=LONG)
+        assert "1 behaviour not known by name, scheduled before" in told.get(timeout=LONG)
 
 
 def test_the_next_workers_are_watched_too(gate: Gate, told: queue.Queue[str]) -> None:

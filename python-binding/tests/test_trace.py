@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import boc
-from boc import Cown, quiesce, trace, wait, when
+from boc import Cown, PinnedCown, quiesce, trace, wait, when
 from crossing import Gate
 
 Event = dict[str, Any]
@@ -141,6 +141,92 @@ def test_arrows_come_from_who_has_scheduled(path: Path) -> None:
         when(cown)(outer)
         wait()
     assert Traced(path).arrows == [("outside of behaviours", "outer"), ("outer", "inner")]
+
+
+MAIN = "main thread (pump)"
+
+
+def test_the_main_thread_is_a_track(path: Path) -> None:
+    cown, pinned = Cown(0), PinnedCown([])
+
+    def before(cown):
+        def inner(pinned):
+            pass
+
+        when(pinned)(inner)
+
+    def shows(pinned, cown):
+        def later(cown):
+            pass
+
+        when(cown)(later)
+
+    def gone(pinned):
+        pass
+
+    boc.start(1)
+    with trace(path):
+        when(cown)(before)
+        quiesce()
+        when(pinned, cown)(shows)
+        assert when(pinned)(gone).cancel()
+        wait()
+    traced = Traced(path)
+    assert traced.names == ["before", "inner", "shows", "later"]
+    assert [traced.track(one) for one in traced.slices] == ["worker 0", MAIN, MAIN, "worker 0"]
+    assert sorted(traced.arrows) == [
+        ("before", "inner"),
+        ("outside of behaviours", "before"),
+        ("outside of behaviours", "shows"),
+        ("shows", "later"),
+    ]
+    shown = traced.slices[2]
+    assert shown["args"]["behaviour"] == "#3"
+    assert shown["args"]["code"] == f"{__file__}:{shows.__code__.co_firstlineno}"
+    assert len(shown["args"]["cowns"]) == 2 and repr(cown) in shown["args"]["cowns"]
+    assert shown["args"]["waited for the main thread (us)"] > 0
+    assert "waited for a worker (us)" not in shown["args"]
+    assert "waited for the main thread (us)" not in traced.slices[3]["args"]
+    (cancelled,) = traced.of("i")
+    assert cancelled["name"].endswith("gone (cancelled)")
+
+
+def test_what_the_main_thread_has_not_ended(path: Path) -> None:
+    pinned = PinnedCown([])
+
+    def outer(pinned):
+        def left(pinned):
+            pass
+
+        when(pinned)(left)
+        block.__exit__(None, None, None)
+
+    boc.start(1)
+    block = trace(path)
+    block.__enter__()
+    when(pinned)(outer)
+    wait()
+    traced = Traced(path)
+    (running,) = traced.slices
+    assert running["name"].endswith("outer (unfinished)") and traced.track(running) == MAIN
+    (left,) = traced.of("i")
+    assert left["name"].endswith("left (not started)") and traced.track(left) == MAIN
+
+
+def test_what_the_main_thread_was_at_before(path: Path) -> None:
+    block = trace(path)
+
+    def outer(pinned):
+        block.__enter__()
+
+    boc.start(1, observe=True)
+    when(PinnedCown([]))(outer)
+    quiesce()
+    block.__exit__(None, None, None)
+    wait()
+    (only,) = Traced(path).slices
+    assert only["name"].endswith("outer") and only["ts"] == 0
+    assert Traced(path).track(only) == MAIN
 
 
 def test_how_long_a_behaviour_waits(path: Path, gate: Gate) -> None:

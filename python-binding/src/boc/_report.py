@@ -17,7 +17,8 @@ def report(file: TextIO | None = None) -> None:
 
     Behaviours are known by name if they are *observed*, that is if they were scheduled after
     ``start(observe=True)``, with ``BOC_OBSERVE=1`` in the environment, after :func:`set_stall_warning`, or in a
-    block of :class:`trace`. Cowns are shown as ``repr`` shows them.
+    block of :class:`trace`. Cowns are shown as ``repr`` shows them. Those over a :class:`PinnedCown` wait for the main
+    thread to pump where others wait for a worker.
 
     It can be called on any thread, also inside of a behaviour where the workers are threads.
 
@@ -51,7 +52,8 @@ def _lines(pool: Pool, backend: str) -> Iterator[str]:
 
 
 def _running(one: dict[str, Any]) -> Iterator[str]:
-    yield f"{_full(one['name'])}: running for {_span(one['seconds'])}, on worker {one['worker']}"
+    where = "in the main thread, which pumps" if one["worker"] is None else f"on worker {one['worker']}"
+    yield f"{_full(one['name'])}: running for {_span(one['seconds'])}, {where}"
     for cown in one["holds"]:
         yield f"    holds {_cown(cown)}"
     for name, seconds in one["waiting"]:
@@ -63,6 +65,11 @@ def _waiting(told: dict[str, Any]) -> Iterator[str]:
     for one in told["ready"]:
         yield f"{_full(one['name'])}: waiting for a worker for {_span(one['seconds'])}"
     yield from _more(told["ready_count"] - len(told["ready"]), "waiting for a worker:")
+    for one in told["pinned"]:
+        yield f"{_full(one['name'])}: waiting for {_span(one['seconds'])} for the main thread to pump"
+        for cown in one["holds"]:
+            yield f"    holds {_cown(cown)}"
+    yield from _more(told["pinned_count"] - len(told["pinned"]), "waiting for the main thread to pump:")
     for one in told["waiting"]:
         yield f"{_full(one['name'])}: waiting for {_span(one['seconds'])}"
         for cown, before, count in one["waits_for"]:
@@ -74,7 +81,7 @@ def _waiting(told: dict[str, Any]) -> Iterator[str]:
 
 def _before(cown: dict[str, Any], names: list[dict[str, Any]], count: int) -> str:
     if count == 0:
-        return ", which somebody holds who is not observed, such as a thread by acquire() or a behaviour over a PinnedCown"
+        return ", which somebody holds who is not observed, such as a thread by acquire()"
     if cown["result_of"] is not None and cown["result_of"] == names[0]:
         names, count = names[1:], count - 1
         return "" if count == 0 else f", behind {count} more"
@@ -84,7 +91,7 @@ def _before(cown: dict[str, Any], names: list[dict[str, Any]], count: int) -> st
 
 def _unknown(count: int, observed: bool, pool: Pool) -> Iterator[str]:
     if observed:
-        yield f"{_count(count, 'behaviour')} not known by name, over a PinnedCown or scheduled before the workers were observed"
+        yield f"{_count(count, 'behaviour')} not known by name, scheduled before the workers were observed"
         return
     yield f"{_count(count, 'behaviour')} not known by name: call start(observe=True), or set BOC_OBSERVE=1, to see more"
     for worker in pool.stats():

@@ -36,6 +36,8 @@ _state = _State()
 def set_stall_warning(seconds: float | None, on_stall: Callable[[str], object] | None = None) -> None:
     """Warn when a behaviour runs for longer than that, or when some wait and nothing runs for as long.
 
+    That holds for those over a :class:`PinnedCown` as well, which the main thread runs.
+
     The warning is what :func:`report` prints. It is logged by ``logging.getLogger("boc")``, once for each behaviour
     that runs too long, and once for each time that nothing gets on, by a thread that is there for that. It holds
     for all workers from now on, and has behaviours observed; see :func:`report`. The environment

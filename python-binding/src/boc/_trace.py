@@ -26,9 +26,10 @@ class trace:
                 boc.when(boc.Cown(number))(lambda cown: sum(range(cown.value * 1000)))
             boc.wait()
 
-    Each worker is a track, on which behaviours are slices with their names; an arrow goes from where a behaviour was
-    scheduled to where it runs. The arguments of a slice say how long it waited for each of its cowns, and then for a
-    worker. What runs at the end of the block is marked as unfinished: the block waits for nothing.
+    Each worker is a track, and so is the main thread if it runs behaviours over a :class:`PinnedCown`. Behaviours are
+    slices there with their names; an arrow goes from where a behaviour was scheduled to where it runs. The arguments of
+    a slice say how long it waited for each of its cowns, and then for a worker, or for the main thread to pump. What
+    runs at the end of the block is marked as unfinished: the block waits for nothing.
 
     The file is written while the program goes on, by a thread of its own. What was scheduled before the block is
     in it only if it was observed; see :func:`report`. If so much happens that the thread cannot follow, some of it is
