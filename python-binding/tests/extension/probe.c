@@ -289,6 +289,10 @@ static PyObject *call_it(boc_body *body, void *const *values, const call *self) 
 static PyObject *python_body(boc_body *body, void *const *values, void *env) {
     const call *self = env;
     PyObject *returned = call_it(body, values, self);
+    if (self->twist == 'a' && returned != NULL) {
+        Py_DECREF(returned);
+        returned = call_it(body, values, self);
+    }
     if (self->twist == 'n') {
         Py_CLEAR(returned);
     } else if (self->twist == 'b') {
@@ -338,7 +342,7 @@ static void forget(scheduled *self) {
  * (function, cowns, modes="", twist=""): cowns are handles, or objects of boc.Cown; None stands for NULL.
  * modes has a letter for each, "w" if there are none. None as function or as cowns stands for NULL as well.
  * The twists: "without values" calls the function without them; with boc_python_when, "null" returns NULL,
- * and "both" returns an object with an exception set.
+ * "both" returns an object with an exception set, and "again" calls it twice with the values.
  */
 static int parse(PyObject *arguments, scheduled *self) {
     memset(self, 0, sizeof *self);

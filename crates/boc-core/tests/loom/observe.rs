@@ -2,13 +2,14 @@
 //! somewhere.
 
 use boc_core::{
-    Builder, ExecutorRef, Runtime,
+    Builder, Cown, ExecutorRef, Pump, Runtime,
     observe::{BehaviourState, Report},
+    raw::{self, Access, Held},
 };
 use loom::{sync::Arc, thread};
 
 use crate::{
-    model::{check, entries},
+    model::{Log, Token, check, entries},
     runtime::{started_worker, write, write_elsewhere},
 };
 
@@ -19,7 +20,8 @@ fn observed() -> Arc<Runtime> {
 
 /// All behaviours write the same cown, and are numbered in the order in which they were scheduled.
 fn assert_possible(report: &Report) {
-    let inside: Vec<_> = report.workers.iter().flatten().map(|one| one.behaviour).collect();
+    let inside = report.workers.iter().flatten().chain(&report.elsewhere);
+    let inside: Vec<_> = inside.map(|one| one.behaviour).collect();
     let running = |state| state == BehaviourState::Running;
     let told: Vec<_> =
         report.behaviours.iter().filter(|one| running(one.state)).map(|one| one.id).collect();
@@ -37,7 +39,20 @@ fn assert_possible(report: &Report) {
 
 fn assert_empty(report: &Report) {
     assert!(report.behaviours.is_empty() && report.queues.is_empty());
-    assert!(report.workers.iter().all(Option::is_none));
+    assert!(report.workers.iter().all(Option::is_none) && report.elsewhere.is_empty());
+}
+
+/// A behaviour that the runtime counts and a pump runs.
+fn write_on_pump(runtime: &Runtime, pump: &Pump, cown: &Cown<Log>, token: Token, entry: u32) {
+    let begun = raw::begin_elsewhere(runtime.executor(), pump.executor(), 1).unwrap();
+    let log = cown.clone();
+    let work = move |_: Held<'_>, (): &mut ()| {
+        // SAFETY: the behaviour holds the cown, to write.
+        unsafe { &mut *raw::value_ptr(&log) }.push(entry);
+        drop(token);
+    };
+    // SAFETY: the cown is alive.
+    unsafe { begun.when_detached([Access::from(cown)].into_iter(), || None, work) }.unwrap();
 }
 
 #[test]
@@ -94,5 +109,48 @@ fn a_report_against_scheduling_and_the_end() {
         reporter.join().unwrap();
         assert_empty(&runtime.report());
         assert!(entries(&cown).is_empty(), "there was no worker");
+    });
+}
+
+/// Another thread makes the first one ready, and a third one reports while this one pumps.
+#[test]
+fn a_report_against_what_another_executor_runs() {
+    check(2, |ledger| {
+        let (runtime, pump) = (observed(), Pump::new());
+        let cown = ledger.log();
+        let other = write_elsewhere(&ExecutorRef::inline(), &cown, ledger.token(), 3);
+        write_on_pump(&runtime, &pump, &cown, ledger.token(), 1);
+        let reporter = {
+            let runtime = Arc::clone(&runtime);
+            thread::spawn(move || assert_possible(&runtime.report()))
+        };
+        let early = pump.run_until_idle();
+        other.join().unwrap();
+        reporter.join().unwrap();
+        assert_eq!(early + pump.run_until_idle(), 1);
+        assert_empty(&runtime.report());
+        runtime.shutdown_now();
+        assert_eq!(entries(&cown).len(), 2);
+    });
+}
+
+/// The end of the pump cancels what it has not run, while somebody reports.
+#[test]
+fn a_report_against_the_end_of_another_executor() {
+    check(2, |ledger| {
+        let (runtime, pump) = (observed(), Pump::new());
+        let cown = ledger.log();
+        write_on_pump(&runtime, &pump, &cown, ledger.token(), 1);
+        write_on_pump(&runtime, &pump, &cown, ledger.token(), 2);
+        let reporter = {
+            let runtime = Arc::clone(&runtime);
+            thread::spawn(move || assert_possible(&runtime.report()))
+        };
+        assert!(pump.run_one());
+        drop(pump);
+        reporter.join().unwrap();
+        assert_empty(&runtime.report());
+        runtime.shutdown_now();
+        assert_eq!(entries(&cown), [1]);
     });
 }
