@@ -138,8 +138,9 @@ fn begin_now(executor: &ExecutorRef, count: usize) -> Option<Begun<'_>> {
 /// As [`begin`], for a behaviour that counts as one of `executor`, whose end waits for it, and goes to `runs` when it
 /// is ready, which is an executor of somebody else's. If `runs` refuses it then, it is cancelled.
 ///
-/// What the behaviour schedules without saying where has no executor. A runtime that observes its behaviours does not
-/// observe this one.
+/// What the behaviour schedules without saying where has no executor. A runtime that observes its behaviours observes this
+/// one as well, which is [elsewhere](crate::observe::BehaviourReport::elsewhere) then; so `runs` is to call
+/// [`Ready::run`], and is none of a [`Runtime`](crate::Runtime).
 #[track_caller]
 pub fn begin_elsewhere<'e>(
     executor: &'e ExecutorRef,
