@@ -5,12 +5,13 @@
 //! - [`peers`]: who is measured. To add a peer, add it to [`peers::Peer`]; the compiler then asks
 //!   each shape for it.
 //! - [`measure`]: the rounds; [`calibration`], [`reference`]: what to hold the figures against;
-//!   [`report`]: how they are shown.
+//!   [`report`]: how they are shown; [`allocator`]: that of all peers.
 //!
 //! Each figure is the time of a whole run divided by its behaviours, so it includes the start and
 //! the stop of the threads, as the figures of the reference do. Making what the tasks share, and
 //! checking it at the end, is not included.
 
+mod allocator;
 mod busy_loop;
 mod calibration;
 mod check;
@@ -23,7 +24,6 @@ mod shapes;
 mod tally;
 
 use clap::Parser;
-use mimalloc::MiMalloc;
 
 use crate::{
     busy_loop::BusyLoop,
@@ -31,14 +31,6 @@ use crate::{
     cli::{Args, Command},
     report::Run,
 };
-
-/// For all peers alike. A task is often allocated by one thread and freed by another, which the
-/// allocator of the C library pays for with a lock.
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
-
-/// The name of [`ALLOCATOR`].
-const ALLOCATOR_NAME: &str = "mimalloc";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();

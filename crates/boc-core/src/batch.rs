@@ -190,8 +190,8 @@ impl Batch {
     /// The behaviour has entered no queue; its cowns are alive during the call.
     pub(crate) unsafe fn add(&mut self, prepared: Prepared) -> Result<(), DuplicateCown> {
         // SAFETY: it has entered no queue.
-        unsafe { prepared.in_order(|_| ())? };
-        if prepared.accepted {
+        unsafe { prepared.merge()? };
+        if prepared.was_accepted() {
             // SAFETY: the caller keeps the cowns alive; the batch gives its references up when it does
             // not have the behaviour any more.
             unsafe { cowns(prepared.behaviour).for_each(|cown| cown.as_ref().retain()) };

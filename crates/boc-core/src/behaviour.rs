@@ -224,8 +224,11 @@ impl<P: Part, F: Work<P::State>> Frame<P, F> {
         unsafe {
             let state = || &mut *P::state(&raw mut (*frame).part);
             let work = (*frame).work.get().cast::<F>();
-            let slots = Behaviour::slots(behaviour).as_ref();
-            match contain(|| F::call(work, slots, state())) {
+            let slots = NonNull::slice_from_raw_parts(
+                behaviour.byte_add(Self::SLOTS).cast::<Slot>(),
+                behaviour.as_ref().slot_count as usize,
+            );
+            match contain(|| F::call(work, slots.as_ref(), state())) {
                 Ok(again) => again,
                 Err(panic) => {
                     swallow(|| state().panicked(panic));
@@ -358,6 +361,7 @@ impl Behaviour {
     /// # Safety
     ///
     /// The behaviour is alive.
+    #[inline]
     pub(crate) unsafe fn slots(this: NonNull<Behaviour>) -> NonNull<[Slot]> {
         // SAFETY: the slots lie behind the head, at the offset that `allocate` used.
         unsafe {
@@ -367,14 +371,15 @@ impl Behaviour {
         }
     }
 
-    /// Takes `count` from what the behaviour still waits for. Says whether that was all: then the
-    /// caller owns the behaviour, and hands it to its executor, or concludes it if it was cancelled.
+    /// Takes `count` from what the behaviour still waits for. If that was all, the caller owns the
+    /// behaviour.
     ///
     /// # Safety
     ///
-    /// The caller obtained `count` of what the behaviour waits for. If the answer is `false`, the
-    /// caller does not touch the behaviour any more.
-    pub(crate) unsafe fn resolve(this: NonNull<Behaviour>, count: u32) -> bool {
+    /// The caller obtained `count` of what the behaviour waits for. If the answer is
+    /// [`Pending::Others`], the caller does not touch the behaviour any more.
+    #[inline]
+    pub(crate) unsafe fn resolve(this: NonNull<Behaviour>, count: u32) -> Pending {
         // SAFETY: the behaviour cannot start, so cannot end, before this subtraction.
         unsafe {
             let pending = &this.as_ref().pending;
@@ -382,11 +387,19 @@ impl Behaviour {
             // so no exchange is needed. It is over with counting then.
             // Acquire: what those wrote who subtracted before happens before the behaviour.
             if pending.load(Acquire) == count && Behaviour::is_out_of_reach(this) {
-                return true;
+                return Pending::Nothing;
             }
             // Release: what this thread's holder wrote into the cown happens before the behaviour.
-            // Acquire: for the last one, who starts the behaviour after all those writes.
-            pending.fetch_sub(count, AcqRel) & COUNT == count
+            // Acquire: for the last one, who starts the behaviour after all those writes, and for the
+            // closure, which is gone if `cancel` is through with it.
+            let before = pending.fetch_sub(count, AcqRel);
+            if before & COUNT != count {
+                Pending::Others
+            } else if before & CANCELLED == 0 {
+                Pending::Nothing
+            } else {
+                Pending::Conclusion
+            }
         }
     }
 
@@ -396,6 +409,7 @@ impl Behaviour {
     /// # Safety
     ///
     /// The caller owns the behaviour, which waits for nothing.
+    #[inline]
     pub(crate) unsafe fn claim(this: NonNull<Behaviour>) -> Result<(), bool> {
         // SAFETY: owned by the caller.
         unsafe {
@@ -407,7 +421,7 @@ impl Behaviour {
                 // Acquire, if it fails: see what `cancel` did.
                 pending.compare_exchange(0, STARTED, Relaxed, Acquire).is_ok()
             };
-            if started { Ok(()) } else { Err(Behaviour::resolve(this, 1)) }
+            if started { Ok(()) } else { Err(Behaviour::resolve(this, 1).is_over()) }
         }
     }
 
@@ -481,6 +495,7 @@ impl Behaviour {
     /// # Safety
     ///
     /// The behaviour is alive.
+    #[inline]
     pub(crate) unsafe fn promise(
         this: NonNull<Behaviour>,
     ) -> Option<(NonNull<Promise>, NonNull<Header>)> {
@@ -496,6 +511,7 @@ impl Behaviour {
     /// # Safety
     ///
     /// The behaviour is alive.
+    #[inline]
     unsafe fn is_out_of_reach(this: NonNull<Behaviour>) -> bool {
         // SAFETY: passed on to the caller.
         unsafe {
@@ -508,6 +524,7 @@ impl Behaviour {
     /// # Safety
     ///
     /// The caller owns the behaviour, which has ended.
+    #[inline]
     pub(crate) unsafe fn free(this: NonNull<Behaviour>) {
         // SAFETY: passed on to the caller.
         unsafe { (this.as_ref().vtable.free)(this) };
@@ -517,6 +534,25 @@ impl Behaviour {
     pub(crate) fn was_cancelled(&self) -> bool {
         // Relaxed: what is asked for happened before the call.
         self.pending.load(Relaxed) & CANCELLED != 0
+    }
+}
+
+/// What a behaviour waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pending {
+    /// For more.
+    Others,
+    /// For nothing: it goes to its executor, where somebody may still find that it was cancelled.
+    Nothing,
+    /// It was cancelled: [`crate::conclusion`].
+    Conclusion,
+}
+
+impl Pending {
+    /// Whether the one who asks owns the behaviour, and is to conclude it. For those who know that it was
+    /// cancelled.
+    pub(crate) fn is_over(self) -> bool {
+        self != Self::Others
     }
 }
 

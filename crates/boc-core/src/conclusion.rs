@@ -4,14 +4,15 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use crate::{
-    behaviour::{Behaviour, CANCELLED, COUNT, Next, STARTED},
+    behaviour::{Behaviour, CANCELLED, COUNT, Next, Pending, Promise, STARTED},
+    burial,
     cown::Header,
     executor::{Ready, Seat},
     outcome::{self, swallow},
     row::Row,
     schedule,
-    slot::{self, Handed, Mode, Slot},
-    sync::atomic::Ordering::{AcqRel, Acquire, Relaxed},
+    slot::{self, Mode, Slot, Successor},
+    sync::atomic::Ordering::{AcqRel, Relaxed},
 };
 
 /// Releases what a behaviour holds, after it ran or was cancelled, and gives it up.
@@ -19,11 +20,26 @@ use crate::{
 /// # Safety
 ///
 /// The caller owns the behaviour, whose closure is gone.
+#[inline]
 pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
     let mut refused = Refused(None);
     // SAFETY: passed on to the caller.
     unsafe {
         release_all(behaviour, &mut refused);
+        conclude_all(refused);
+    }
+}
+
+/// Concludes a behaviour that was cancelled, on the thread that finds it to wait for nothing.
+///
+/// # Safety
+///
+/// As for [`conclude`].
+pub(crate) unsafe fn conclude_unstarted(behaviour: NonNull<Behaviour>) {
+    let mut refused = Refused(None);
+    // SAFETY: passed on to the caller.
+    unsafe {
+        refused.push(behaviour);
         conclude_all(refused);
     }
 }
@@ -35,10 +51,18 @@ pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
 ///
 /// As for [`conclude`].
 #[inline]
-unsafe fn conclude_all(mut refused: Refused) {
-    if refused.0.is_none() {
-        return;
+unsafe fn conclude_all(refused: Refused) {
+    if refused.0.is_some() {
+        // SAFETY: passed on to the caller.
+        unsafe { conclude_each(refused) };
     }
+}
+
+/// # Safety
+///
+/// As for [`conclude`].
+#[cold]
+unsafe fn conclude_each(mut refused: Refused) {
     // Who is told of their end is told where it must not wait, whatever thread this is.
     outcome::as_behaviour(|| {
         while let Some(current) = refused.pop() {
@@ -57,18 +81,74 @@ unsafe fn conclude_all(mut refused: Refused) {
 unsafe fn release_all(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     // SAFETY: the behaviour is the caller's. Each slot is released once, while the behaviour holds its
     // cown. That is alive by the reference of its queue or of its readers, and where the release leaves
-    // this to the behaviour, up to the second loop.
+    // this to the behaviour, up to the end.
     unsafe {
-        let slots = Behaviour::slots(behaviour).as_ref();
-        let slots = || slots.iter().filter(|slot| !slot.is_merged());
+        // What most behaviours have, and then the rest.
+        match Behaviour::slots(behaviour).as_ref() {
+            [] => (),
+            [slot] if slot.is_writer() => release_writer(slot, refused),
+            [a, b] if a.is_writer() && b.is_writer() => release_two(a, b, refused),
+            slots => release_each(slots, refused),
+        }
+        end(behaviour, refused);
+    }
+}
+
+/// [`release_each`] for a slot that writes.
+///
+/// # Safety
+///
+/// As for [`conclude`].
+#[inline]
+unsafe fn release_writer(slot: &Slot, refused: &mut Refused) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match slot.release_writer() {
+            Some(next) => hand_over(next, refused),
+            None => drop_references(slot.cown(), 1),
+        }
+    }
+}
+
+/// [`release_each`] for two slots that write.
+///
+/// # Safety
+///
+/// As for [`conclude`].
+#[inline(never)]
+unsafe fn release_two(a: &Slot, b: &Slot, refused: &mut Refused) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        match a.release_writer() {
+            Some(next) => {
+                hand_over(next, refused);
+                release_writer(b, refused);
+            }
+            None => {
+                release_writer(b, refused);
+                drop_references(a.cown(), 1);
+            }
+        }
+    }
+}
+
+/// Releases what a behaviour holds by these slots.
+///
+/// # Safety
+///
+/// As for [`conclude`].
+#[inline(never)]
+unsafe fn release_each(slots: &[Slot], refused: &mut Refused) {
+    let slots = || slots.iter().filter(|slot| !slot.is_merged());
+    // SAFETY: as in `release_all`.
+    unsafe {
         for slot in slots() {
-            resolve(Slot::release(NonNull::from(slot)), refused);
+            release(slot, refused);
         }
         // Only now, since the end of a value may take long.
         for slot in slots() {
             drop_references(slot.cown(), slot.references());
         }
-        end(behaviour, refused);
     }
 }
 
@@ -77,6 +157,7 @@ unsafe fn release_all(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
 /// # Safety
 ///
 /// `next` is what [`Behaviour::invoke`] has just said.
+#[inline]
 pub(crate) unsafe fn go_on(behaviour: NonNull<Behaviour>, next: Next) {
     // SAFETY: passed on to the caller.
     unsafe {
@@ -93,6 +174,7 @@ pub(crate) unsafe fn go_on(behaviour: NonNull<Behaviour>, next: Next) {
 /// # Safety
 ///
 /// The caller owns the behaviour, whose closure is still there.
+#[inline(never)]
 unsafe fn again(behaviour: NonNull<Behaviour>) {
     /// So many cowns are remembered without an allocation.
     const FEW: usize = 8;
@@ -113,7 +195,7 @@ unsafe fn again(behaviour: NonNull<Behaviour>) {
             *cown = slot.cown();
             cown.as_ref().retain();
             if !slot.is_merged() {
-                resolve(Slot::release(NonNull::from(slot)), &mut refused);
+                release(slot, &mut refused);
                 drop_references(*cown, slot.references());
             }
             slot.reset();
@@ -172,7 +254,7 @@ pub(crate) unsafe fn cancel(behaviour: NonNull<Behaviour>) -> bool {
         outcome::as_behaviour(|| {
             Behaviour::drop_closure(behaviour);
             release_result(behaviour, &mut refused);
-            if Behaviour::resolve(behaviour, 1) {
+            if Behaviour::resolve(behaviour, 1).is_over() {
                 refused.push(behaviour);
             }
             conclude_all(refused);
@@ -187,27 +269,43 @@ pub(crate) unsafe fn cancel(behaviour: NonNull<Behaviour>) -> bool {
 /// # Safety
 ///
 /// The caller owns the behaviour, which has released its cowns, and gives it up.
+#[inline]
 unsafe fn end(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     // SAFETY: alive by the reference of the run, which is given up last; without a result there are
     // no references, and nobody else has it.
     unsafe {
-        let head = behaviour.as_ref();
-        let executor = head.executor;
+        let executor = behaviour.as_ref().executor;
         if let Some((promise, result)) = Behaviour::promise(behaviour) {
-            // Without a handle there can still be somebody who was scheduled over the result before
-            // the handle went, or a callback.
-            let unknown = result.as_ref().is_only_reference(1)
-                && promise.as_ref().own.is_last(result.as_ref())
-                && !promise.as_ref().completion.is_awaited();
-            if !unknown && !head.was_cancelled() {
-                release_result(behaviour, refused);
-            }
-            drop_references(result, 1);
+            end_of_result(behaviour, promise, result, refused);
         } else {
             Behaviour::free(behaviour);
         }
         // After all else, so that a quiescent executor has dropped what its behaviours referred to.
         executor.end();
+    }
+}
+
+/// # Safety
+///
+/// As for [`end`]; the promise and the result are those of the behaviour.
+#[inline(never)]
+unsafe fn end_of_result(
+    behaviour: NonNull<Behaviour>,
+    promise: NonNull<Promise>,
+    result: NonNull<Header>,
+    refused: &mut Refused,
+) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        // Without a handle there can still be somebody who was scheduled over the result before
+        // the handle went, or a callback.
+        let unknown = result.as_ref().is_only_reference(1)
+            && promise.as_ref().own.is_last(result.as_ref())
+            && !promise.as_ref().completion.is_awaited();
+        if !unknown && !behaviour.as_ref().was_cancelled() {
+            release_result(behaviour, refused);
+        }
+        drop_references(result, 1);
     }
 }
 
@@ -221,13 +319,13 @@ unsafe fn release_result(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     unsafe {
         let Some((promise, result)) = Behaviour::promise(behaviour) else { return };
         let (promise, result) = (promise.as_ref(), result.as_ref());
-        let next = promise.own.leave(Mode::Write, result);
+        let next = promise.own.leave(result);
         // Before the others go on: to them the behaviour has ended.
         promise.completion.complete();
         if let Some(next) = next {
             // For the queue, which is not empty; up to now the run's reference was there.
             result.retain();
-            resolve(Some(slot::hand_over(next)), refused);
+            hand_over(next, refused);
         }
     }
 }
@@ -238,53 +336,117 @@ unsafe fn release_result(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
 /// # Safety
 ///
 /// The caller owns so many references, and does not use them afterwards.
-pub(crate) unsafe fn drop_references(cown: NonNull<Header>, count: u32) {
-    if count > 0 {
-        // SAFETY: passed on to the caller.
-        swallow(|| unsafe { Header::release(cown, count) });
-    }
-}
-
-/// A cown was handed over. Hands behaviours to their executors that waited for nothing else.
-///
-/// # Safety
-///
-/// The slots have not been resolved.
 #[inline]
-unsafe fn resolve(handed: Option<Handed>, refused: &mut Refused) {
-    // SAFETY: the behaviour lacked a cown up to now, so it is alive; if it lacks none any more it
-    // belongs to who resolved it.
+pub(crate) unsafe fn drop_references(cown: NonNull<Header>, count: u32) {
+    // SAFETY: passed on to the caller; these were the last references.
     unsafe {
-        match handed {
-            None => (),
-            Some(Handed::Writer(slot)) => {
-                let behaviour = slot.as_ref().behaviour();
-                if Behaviour::resolve(behaviour, 1) {
-                    dispatch(behaviour, refused);
-                }
-            }
-            Some(Handed::Readers(row)) => {
-                let behaviours = row.map(|slot| slot.as_ref().behaviour());
-                let is_ready = |behaviour: &NonNull<_>| Behaviour::resolve(*behaviour, 1);
-                dispatch_all(behaviours.filter(is_ready), refused);
-            }
+        if count > 0 && Header::give_back(cown, count) {
+            destroy(cown);
         }
     }
 }
 
-/// [`dispatch`] for several behaviours, which their executor gets together if they have the same.
+/// # Safety
+///
+/// As for [`burial::destroy`].
+#[inline(never)]
+unsafe fn destroy(cown: NonNull<Header>) {
+    // SAFETY: passed on to the caller.
+    swallow(|| unsafe { burial::destroy(cown) });
+}
+
+/// Leaves the queue of a cown, and hands that over to who comes next.
 ///
 /// # Safety
 ///
-/// The caller owns the behaviours as it gives them.
+/// The slot's behaviour is the caller's, and holds the cown; called once for each slot that was not
+/// merged.
+#[inline]
+unsafe fn release(slot: &Slot, refused: &mut Refused) {
+    // SAFETY: passed on to the caller. Who holds the cown now is resolved once.
+    unsafe {
+        if slot.mode() == Mode::Write {
+            if let Some(next) = slot.release_writer() {
+                hand_over(next, refused);
+            }
+        } else if let Some(writer) = slot.release_reader() {
+            resolve(writer, refused);
+        }
+    }
+}
+
+/// Hands a cown over that was held to write.
+///
+/// # Safety
+///
+/// The caller held the cown, and gives it up.
+#[inline]
+unsafe fn hand_over(next: Successor, refused: &mut Refused) {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        if next.reads() {
+            resolve_readers(next.slot(), refused);
+        } else {
+            resolve(next.slot(), refused);
+        }
+    }
+}
+
+/// A behaviour has come to hold a cown. If it waited for nothing else, its executor gets it.
+///
+/// # Safety
+///
+/// The slot has not been resolved.
+#[inline]
+unsafe fn resolve(slot: NonNull<Slot>, refused: &mut Refused) {
+    // SAFETY: the behaviour lacked a cown up to now, so it is alive; if it lacks none any more it
+    // belongs to who resolved it.
+    unsafe {
+        let behaviour = slot.as_ref().behaviour();
+        match Behaviour::resolve(behaviour, 1) {
+            Pending::Others => (),
+            Pending::Nothing => dispatch(behaviour, refused),
+            Pending::Conclusion => refused.push(behaviour),
+        }
+    }
+}
+
+/// [`resolve`] for the readers that stand in a row from here.
+///
+/// # Safety
+///
+/// As for [`slot::admit_readers`].
 #[inline(never)]
+unsafe fn resolve_readers(first: NonNull<Slot>, refused: &mut Refused) {
+    // SAFETY: as in `resolve`.
+    unsafe {
+        let behaviours = slot::admit_readers(first).map(|slot| slot.as_ref().behaviour());
+        dispatch_all(
+            behaviours.map(|behaviour| (behaviour, Behaviour::resolve(behaviour, 1))),
+            refused,
+        );
+    }
+}
+
+/// Hands behaviours on that may have become ready. Their executor gets them together if they have the
+/// same.
+///
+/// # Safety
+///
+/// The caller has just learned of each, as it gives it, what it waits for.
 unsafe fn dispatch_all(
-    behaviours: impl Iterator<Item = NonNull<Behaviour>>,
+    behaviours: impl Iterator<Item = (NonNull<Behaviour>, Pending)>,
     refused: &mut Refused,
 ) {
     let mut together = Together { row: Row::new(), seat: Seat::nobody() };
     // SAFETY: passed on to the caller.
-    behaviours.for_each(|behaviour| unsafe { together.add(behaviour, refused) });
+    behaviours.for_each(|(behaviour, pending)| unsafe {
+        match pending {
+            Pending::Others => (),
+            Pending::Nothing => together.add(behaviour, refused),
+            Pending::Conclusion => refused.push(behaviour),
+        }
+    });
     together.dispatch(refused);
 }
 
@@ -305,9 +467,6 @@ impl Together {
     unsafe fn add(&mut self, behaviour: NonNull<Behaviour>, refused: &mut Refused) {
         // SAFETY: passed on to the caller.
         unsafe {
-            if let_go_if_cancelled(behaviour, refused) {
-                return;
-            }
             let seat = behaviour.as_ref().executor;
             if seat != self.seat {
                 self.dispatch(refused);
@@ -331,55 +490,30 @@ impl Together {
     }
 }
 
-/// Lets a behaviour that holds all its cowns go if it was cancelled, and says whether it was. It is
-/// concluded with the others that are `refused`, or by who cancels it if that is not through yet.
-///
-/// # Safety
-///
-/// The caller owns the behaviour, and gives it up if the answer is `true`.
-#[inline]
-unsafe fn let_go_if_cancelled(behaviour: NonNull<Behaviour>, refused: &mut Refused) -> bool {
-    // SAFETY: passed on to the caller. Who cancels after the last cown was there has added a share for
-    // who has the behaviour ready, which is this thread.
-    unsafe {
-        // Acquire: pairs with `cancel`, for the closure that is gone if that is through.
-        let pending = behaviour.as_ref().pending.load(Acquire);
-        if pending & CANCELLED == 0 {
-            return false;
-        }
-        if pending & COUNT == 0 || Behaviour::resolve(behaviour, 1) {
-            refused.push(behaviour);
-        }
-        true
-    }
-}
-
-/// Hands a behaviour that holds all its cowns to its executor. If that refuses, or the behaviour was
-/// cancelled, there is nothing left but to conclude it.
+/// Hands a behaviour that holds all its cowns to its executor. If that refuses, there is nothing left
+/// but to conclude it.
 ///
 /// # Safety
 ///
 /// The caller owns the behaviour.
+#[inline]
 unsafe fn dispatch(behaviour: NonNull<Behaviour>, refused: &mut Refused) {
     // SAFETY: the caller owns the behaviour; the seat is copied out because the behaviour may be
     // gone when `execute` returns.
     unsafe {
-        if let_go_if_cancelled(behaviour, refused) {
-            return;
-        }
-        let executor = behaviour.as_ref().executor;
-        if let Err(ready) = executor.execute(Ready::new(behaviour)) {
+        let seat = behaviour.as_ref().executor;
+        if let Err(ready) = seat.execute(Ready::new(behaviour)) {
             refused.take_back(ready);
         }
     }
 }
 
-/// Starts behaviours that hold all their cowns, on the thread that has just obtained the last ones.
+/// Starts behaviours that may have obtained all their cowns by what this thread has just done.
 ///
 /// # Safety
 ///
-/// As for [`dispatch`].
-pub(crate) unsafe fn start_all(behaviours: impl Iterator<Item = NonNull<Behaviour>>) {
+/// As for [`dispatch_all`].
+pub(crate) unsafe fn start_all(behaviours: impl Iterator<Item = (NonNull<Behaviour>, Pending)>) {
     let mut refused = Refused(None);
     // SAFETY: passed on to the caller.
     unsafe {
@@ -393,6 +527,7 @@ pub(crate) unsafe fn start_all(behaviours: impl Iterator<Item = NonNull<Behaviou
 /// # Safety
 ///
 /// As for [`dispatch`].
+#[inline]
 pub(crate) unsafe fn start(behaviour: NonNull<Behaviour>) {
     let mut refused = Refused(None);
     // SAFETY: passed on to the caller.
@@ -416,6 +551,7 @@ impl Refused {
     }
 
     /// Takes a behaviour that its executor does not run.
+    #[cold]
     fn take_back(&mut self, ready: Ready) {
         let behaviour = ready.into_inner();
         // SAFETY: the `Ready` owned the behaviour.

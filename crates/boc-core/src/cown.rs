@@ -11,7 +11,7 @@ use crate::{
     backoff::Backoff,
     burial,
     readers::Readers,
-    slot::Status,
+    slot::{Slot, Status},
     sync::atomic::{
         AtomicPtr, AtomicU32,
         Ordering::{AcqRel, Acquire, Relaxed, Release},
@@ -61,6 +61,7 @@ impl Header {
     }
 
     /// Adds a reference. The caller has one, or knows of one that outlives the call.
+    #[inline]
     pub(crate) fn retain(&self) {
         // Relaxed: a new reference is made from an existing one, which keeps the cown alive.
         if self.strong.fetch_add(1, Relaxed) > i32::MAX as u32 {
@@ -75,29 +76,60 @@ impl Header {
         }
     }
 
-    /// Gives references back; the last one ends the value.
+    /// For who has found the queue empty with a chain that starts with this slot, and so many readers. Says
+    /// whether it holds the cown by that.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Readers::admit_writer`].
+    #[inline]
+    pub(crate) unsafe fn take_free(&self, first: NonNull<Slot>, leading_readers: u32) -> bool {
+        // For the queue, which is not empty any more.
+        self.retain();
+        if leading_readers > 0 {
+            self.add_readers(leading_readers);
+            return true;
+        }
+        // SAFETY: passed on to the caller.
+        unsafe { self.readers.admit_writer(first) }
+    }
+
+    /// Gives references back. Says whether these were the last ones: then the caller ends the value.
     ///
     /// # Safety
     ///
     /// The caller owns `count` references, more than zero, and does not use them afterwards.
-    pub(crate) unsafe fn release(this: NonNull<Header>, count: u32) {
+    #[inline]
+    pub(crate) unsafe fn give_back(this: NonNull<Header>, count: u32) -> bool {
         // SAFETY: the caller's reference keeps the header alive up to the subtraction.
         let header = unsafe { this.as_ref() };
+        // Nobody can make another one, so no exchange is needed to be the last.
         if header.is_only_reference(count) {
-            // Nobody can make another one, so no exchange is needed to be the last.
-            // SAFETY: these were the last references, and there are no weak ones.
-            return unsafe { burial::destroy(this) };
+            return true;
         }
         // Release: pairs with the Acquire of the thread that drops the last reference, so that
         // all use of the cown happens before its destruction.
         if header.strong.fetch_sub(count, Release) != count {
-            return;
+            return false;
         }
         // Acquire: what is read is the end of a sequence of subtractions, so this pairs with all
         // of them. A fence would do, but ThreadSanitizer does not see fences.
         header.strong.load(Acquire);
-        // SAFETY: these were the last references.
-        unsafe { burial::destroy(this) };
+        true
+    }
+
+    /// Gives references back; the last one ends the value.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Header::give_back`].
+    pub(crate) unsafe fn release(this: NonNull<Header>, count: u32) {
+        // SAFETY: passed on to the caller. These were the last references.
+        unsafe {
+            if Header::give_back(this, count) {
+                burial::destroy(this);
+            }
+        }
     }
 
     /// Whether `count` references, which the caller has, are all there are. If so, all use of the

@@ -2,6 +2,8 @@
 
 use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
 
+#[cfg(feature = "std")]
+use crate::runtime::worker::{self, Context};
 use crate::{behaviour::Behaviour, conclusion, outcome, row::Row, sync::Arc};
 
 /// Runs behaviours that hold all their cowns.
@@ -136,6 +138,9 @@ impl Head {
 
 /// What depends on the type of the executor. All functions get a pointer to its head that may be used
 /// to reach the whole of it. `end`, `execute` and `execute_all` do not unwind.
+///
+/// On a worker of the executor, if that is a runtime, none of `begin`, `end` and `execute` is called: it does
+/// that itself.
 pub(crate) struct VTable {
     /// Adds a reference.
     pub(crate) retain: unsafe fn(NonNull<Head>),
@@ -212,6 +217,12 @@ impl Seat {
         Self(executor)
     }
 
+    #[cfg(feature = "std")]
+    pub(crate) fn head(self) -> NonNull<Head> {
+        self.0
+    }
+
+    #[inline]
     pub(crate) fn is_that_of(self, executor: &ExecutorRef) -> bool {
         self.0 == executor.0
     }
@@ -238,6 +249,7 @@ impl Seat {
         ManuallyDrop::new(ExecutorRef(self.0))
     }
 
+    #[inline]
     fn vtable(self) -> &'static VTable {
         // SAFETY: between `begin` and `end` the executor is alive.
         unsafe { self.0.as_ref() }.vtable
@@ -246,9 +258,17 @@ impl Seat {
     /// # Safety
     ///
     /// The caller has a `Ready` for a behaviour with this seat, which it passes on.
+    #[inline]
     pub(crate) unsafe fn execute(self, ready: Ready) -> Result<(), Ready> {
         // SAFETY: the behaviour in `ready` was counted in, so the executor is alive.
-        unsafe { (self.vtable().execute)(self.0, ready) }
+        let execute = |ready| unsafe { (self.vtable().execute)(self.0, ready) };
+        #[cfg(feature = "std")]
+        return worker::with_worker_of(self, |worker| match worker {
+            Some(worker) => worker.push(ready),
+            None => execute(ready),
+        });
+        #[cfg(not(feature = "std"))]
+        execute(ready)
     }
 
     /// [`Seat::execute`] for several behaviours. Gives back those that the executor did not take.
@@ -274,9 +294,14 @@ impl Seat {
     /// # Safety
     ///
     /// Called once for each seat, at the end of its behaviour.
+    #[inline]
     pub(crate) unsafe fn end(self) {
         // SAFETY: the seat was counted in and not out yet, so the executor is alive.
-        unsafe { (self.vtable().end)(self.0) };
+        let end = || unsafe { (self.vtable().end)(self.0) };
+        #[cfg(feature = "std")]
+        worker::with_worker_of(self, |worker| worker.map_or_else(end, Context::count_out));
+        #[cfg(not(feature = "std"))]
+        end();
     }
 }
 
@@ -303,6 +328,7 @@ impl ExecutorRef {
         ManuallyDrop::new(self).0
     }
 
+    #[inline]
     fn vtable(&self) -> &'static VTable {
         // SAFETY: `self` keeps the executor alive.
         unsafe { self.0.as_ref() }.vtable
@@ -318,9 +344,16 @@ impl ExecutorRef {
     }
 
     /// Counts a behaviour in; `None` if the executor takes no more.
+    #[inline]
     pub(crate) fn begin(&self) -> Option<Seat> {
         // SAFETY: `self` keeps the executor alive.
-        unsafe { (self.vtable().begin)(self.0) }.map(Seat)
+        let begin = || unsafe { (self.vtable().begin)(self.0) }.map(Seat);
+        #[cfg(feature = "std")]
+        return worker::with_worker_of(Seat::of(self), |worker| {
+            worker.map_or_else(begin, Context::begin)
+        });
+        #[cfg(not(feature = "std"))]
+        begin()
     }
 }
 

@@ -50,12 +50,19 @@ impl Readers {
     /// # Safety
     ///
     /// The slot stays where it is until it is resolved.
+    #[inline]
     pub(crate) unsafe fn admit_writer(&self, writer: NonNull<Slot>) -> bool {
         // The count cannot be older than the last reader's counting in, which happened before the
         // queue was found empty. Acquire: pairs with the Release of the readers' leaving.
-        if self.count.load(Acquire) == 0 {
-            return true;
-        }
+        // SAFETY: passed on to the caller.
+        self.count.load(Acquire) == 0 || unsafe { self.admit_after_readers(writer) }
+    }
+
+    /// # Safety
+    ///
+    /// As for [`Readers::admit_writer`].
+    #[cold]
+    unsafe fn admit_after_readers(&self, writer: NonNull<Slot>) -> bool {
         self.writer.store(writer.as_ptr(), Relaxed);
         // Release: for `writer`, to who finds the mark. Acquire: as above.
         if self.count.fetch_add(WRITER_WAITS, AcqRel) != 0 {

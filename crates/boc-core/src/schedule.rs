@@ -17,7 +17,7 @@ use core::{cmp::Ordering, fmt, ptr::NonNull};
 #[cfg(feature = "std")]
 use crate::runtime::observe;
 use crate::{
-    behaviour::{Behaviour, Detached, Part, Promised, SlotWriter},
+    behaviour::{Behaviour, Detached, Part, Pending, Promised, SlotWriter},
     conclusion,
     cown::Header,
     executor::{ExecutorRef, Seat},
@@ -236,8 +236,8 @@ pub type Label = alloc::sync::Arc<str>;
 /// A behaviour that has entered no queue yet.
 pub(crate) struct Prepared {
     pub(crate) behaviour: NonNull<Behaviour>,
-    /// Whether its executor took it; else it is over.
-    pub(crate) accepted: bool,
+    /// If its executor took it; else it is over.
+    slots: Option<NonNull<[Slot]>>,
 }
 
 /// When a behaviour that is made now is to enter its queues.
@@ -322,7 +322,7 @@ where
     let behaviour = Behaviour::allocate::<P, F>(Seat::nobody(), state, work, 0, |_| ());
     // SAFETY: it was just allocated, so it is in no queue.
     unsafe { conclusion::give_up(behaviour) };
-    Prepared { behaviour, accepted: false }
+    Prepared { behaviour, slots: None }
 }
 
 /// Counts a behaviour over so many cowns in; `None` if the executor takes no more.
@@ -354,13 +354,15 @@ where
     F: Work<P::State>,
 {
     let behaviour = Behaviour::allocate::<P, F>(seat, state, work, count, fill);
+    // SAFETY: it was just allocated.
+    let slots = Some(unsafe { Behaviour::slots(behaviour) });
     // All that it costs those who are not observed is the first comparison.
     #[cfg(feature = "std")]
     if !seat.is_that_of(executor) && seat.watched().is_some() {
         // SAFETY: it was just allocated, with this seat, and is in no queue.
         unsafe { observe::made(behaviour, core::panic::Location::caller(), label(), entry) };
     }
-    Prepared { behaviour, accepted: true }
+    Prepared { behaviour, slots }
 }
 
 impl Prepared {
@@ -373,15 +375,33 @@ impl Prepared {
     /// # Safety
     ///
     /// Its cowns are alive.
+    #[inline(always)]
     pub(crate) unsafe fn schedule(self) -> Result<(), DuplicateCown> {
-        // SAFETY: the slots stay in place until the behaviour has ended, which it cannot before
-        // `acquire` publishes them.
-        let schedule = |ordered: &[_]| unsafe { acquire(self.behaviour, ordered) };
-        // SAFETY: nobody else has the slots.
-        unsafe { self.in_order(schedule) }
+        let Some(slots) = self.slots else { return Ok(()) };
+        let (behaviour, first) = (self.behaviour, slots.cast::<Slot>());
+        // SAFETY: nobody else has the slots, which stay in place until the behaviour has ended. It
+        // cannot do so before they are published.
+        unsafe {
+            match slots.len() {
+                0 => {
+                    // Relaxed: nobody else knows the behaviour yet.
+                    behaviour.as_ref().pending.store(0, Relaxed);
+                    conclusion::start(behaviour);
+                }
+                1 => acquire_one(behaviour, first),
+                2 => return acquire_two(behaviour, first, first.add(1)),
+                _ => return acquire_several(behaviour, slots),
+            }
+        }
+        Ok(())
     }
 
-    /// Calls `f` with the slots, ordered by their cowns and each cown once.
+    /// Whether its executor took the behaviour; else it is over.
+    pub(crate) fn was_accepted(&self) -> bool {
+        self.slots.is_some()
+    }
+
+    /// Merges the slots for the same cown, for a behaviour that is scheduled later.
     ///
     /// # Errors
     ///
@@ -390,21 +410,33 @@ impl Prepared {
     /// # Safety
     ///
     /// The behaviour has entered no queue.
-    pub(crate) unsafe fn in_order(
-        &self,
-        f: impl FnOnce(&[NonNull<Slot>]),
-    ) -> Result<(), DuplicateCown> {
-        if !self.accepted {
-            return Ok(());
+    pub(crate) unsafe fn merge(&self) -> Result<(), DuplicateCown> {
+        // SAFETY: passed on to the caller.
+        self.slots.map_or(Ok(()), |slots| unsafe { acquire(self.behaviour, slots, |_| ()) })
+    }
+}
+
+/// Calls `enter` with the slots of a behaviour, ordered by their cowns and each cown once.
+///
+/// # Errors
+///
+/// As for [`in_order`]; the behaviour is over then.
+///
+/// # Safety
+///
+/// The behaviour is new, and these are its slots.
+unsafe fn acquire(
+    behaviour: NonNull<Behaviour>,
+    slots: NonNull<[Slot]>,
+    enter: impl FnOnce(&[NonNull<Slot>]),
+) -> Result<(), DuplicateCown> {
+    // SAFETY: the behaviour is alive and nobody else has its slots.
+    unsafe {
+        let ordered = in_order(slots, enter);
+        if ordered.is_err() {
+            conclusion::give_up(behaviour);
         }
-        // SAFETY: the behaviour is alive and nobody else has its slots.
-        unsafe {
-            let ordered = in_order(Behaviour::slots(self.behaviour), f);
-            if ordered.is_err() {
-                conclusion::give_up(self.behaviour);
-            }
-            ordered
-        }
+        ordered
     }
 }
 
@@ -501,55 +533,104 @@ unsafe fn merge(kept: NonNull<Slot>, merged: NonNull<Slot>) -> Result<(), Duplic
     Ok(())
 }
 
-/// Enters the queues, and starts the behaviour if nothing was in its way.
+/// Enters the queue of a cown, and starts the behaviour if nobody was in its way.
 ///
 /// # Safety
 ///
-/// The behaviour is new, and `ordered` are its slots, in the order of their cowns, each cown once.
-/// The cowns are alive.
-unsafe fn acquire(behaviour: NonNull<Behaviour>, ordered: &[NonNull<Slot>]) {
-    // SAFETY: the behaviour is new, and the slots are its own. Each slot enters its queue once.
+/// The behaviour is new, and this is its only slot. The cown is alive.
+#[inline(never)]
+unsafe fn acquire_one(behaviour: NonNull<Behaviour>, slot: NonNull<Slot>) {
+    // SAFETY: passed on to the caller. The slot enters its queue once.
     unsafe {
-        let head = behaviour.as_ref();
-        match ordered {
-            [slot] if slot.as_ref().mode() == Mode::Write => {
-                // Without the extra one: this slot is published before it can be resolved.
-                // Relaxed, both: nobody else knows the behaviour yet.
-                head.pending.store(1, Relaxed);
-                if Chain::enter_alone(*slot) {
-                    head.pending.store(0, Relaxed);
-                    conclusion::start(behaviour);
-                }
-            }
-            ordered => enter(behaviour, ordered),
+        if slot.as_ref().mode() == Mode::Read {
+            return enter(behaviour, &[slot]);
+        }
+        // Without the extra one: this slot is published before it can be resolved.
+        // Relaxed, both: nobody else knows the behaviour yet.
+        let pending = &behaviour.as_ref().pending;
+        pending.store(1, Relaxed);
+        if Slot::enter_alone(slot) {
+            pending.store(0, Relaxed);
+            conclusion::start(behaviour);
         }
     }
 }
 
-/// [`acquire`] for any slots, and for behaviours that others know already.
+/// Enters the queues of any cowns, and starts the behaviour if nothing was in its way.
+///
+/// # Errors
+///
+/// If a cown is named twice, and not only to be read; the behaviour is over then.
 ///
 /// # Safety
 ///
-/// As for [`acquire`].
+/// The behaviour is new, and these are its slots. The cowns are alive.
+#[inline(never)]
+unsafe fn acquire_several(
+    behaviour: NonNull<Behaviour>,
+    slots: NonNull<[Slot]>,
+) -> Result<(), DuplicateCown> {
+    // SAFETY: passed on to the caller.
+    unsafe { acquire(behaviour, slots, |ordered| enter(behaviour, ordered)) }
+}
+
+/// Enters the queues of two cowns, and starts the behaviour if nothing was in its way.
+///
+/// # Errors
+///
+/// If they are the same cown, and not only to be read; the behaviour is over then.
+///
+/// # Safety
+///
+/// The behaviour is new, and these are its only slots. The cowns are alive.
+#[inline(never)]
+unsafe fn acquire_two(
+    behaviour: NonNull<Behaviour>,
+    a: NonNull<Slot>,
+    b: NonNull<Slot>,
+) -> Result<(), DuplicateCown> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let (first, second) = match cown(&a).cmp(&cown(&b)) {
+            Ordering::Less => (a, b),
+            Ordering::Greater => (b, a),
+            // An error, or one that reads it.
+            Ordering::Equal => return acquire_several(behaviour, Behaviour::slots(behaviour)),
+        };
+        enter(behaviour, &[first, second]);
+    }
+    Ok(())
+}
+
+/// Enters the queues, and starts the behaviour if nothing was in its way.
+///
+/// # Safety
+///
+/// The behaviour's slots were reset, or it is new; `ordered` are its slots, in the order of their
+/// cowns, each cown once. The cowns are alive.
+// A copy for each number of cowns that is known where it is called.
+#[inline(always)]
 unsafe fn enter(behaviour: NonNull<Behaviour>, ordered: &[NonNull<Slot>]) {
-    // SAFETY: as in `acquire`.
+    // SAFETY: passed on to the caller. Each slot enters its queue once.
     unsafe {
         // The extra one, which keeps the behaviour from starting before all its slots are published,
         // and those that were merged.
         let merged = Behaviour::slots(behaviour).len() - ordered.len();
         let mut obtained = 1 + merged as u32;
         for slot in ordered {
-            Chain::new(*slot).enqueue(|_| obtained += 1);
+            obtained += u32::from(Slot::enqueue(*slot));
         }
         ordered.iter().for_each(|slot| slot.as_ref().publish());
-        // `obtained` cowns belong to the behaviour. Once the answer is `true`, it is ours.
-        if Behaviour::resolve(behaviour, obtained) {
-            conclusion::start(behaviour);
+        // `obtained` cowns belong to the behaviour. If that is all, it is ours.
+        match Behaviour::resolve(behaviour, obtained) {
+            Pending::Others => (),
+            Pending::Nothing => conclusion::start(behaviour),
+            Pending::Conclusion => conclusion::conclude_unstarted(behaviour),
         }
     }
 }
 
-/// [`acquire`] for several behaviours as one step: no other behaviour comes between two of them in
+/// [`enter`] for several behaviours as one step: no other behaviour comes between two of them in
 /// the queue of a cown that they share.
 ///
 /// # Safety
@@ -573,16 +654,15 @@ pub(crate) unsafe fn acquire_all(behaviours: &[NonNull<Behaviour>]) {
             let mut chain = Chain::new(row[0]);
             row[1..].iter().for_each(|slot| chain.append(*slot));
             chain.enqueue(|slot| {
-                let complete = Behaviour::resolve(slot.as_ref().behaviour(), 1);
-                debug_assert!(!complete, "the extra one is still missing");
+                let pending = Behaviour::resolve(slot.as_ref().behaviour(), 1);
+                debug_assert_eq!(pending, Pending::Others, "the extra one is still missing");
             });
             lasts.push(chain.last());
         }
         lasts.iter().for_each(|slot| slot.as_ref().publish());
-        let is_ready = |behaviour: &NonNull<Behaviour>| {
+        conclusion::start_all(behaviours.iter().map(|behaviour| {
             let merged = slots(behaviour).filter(is_merged).count() as u32;
-            Behaviour::resolve(*behaviour, 1 + merged)
-        };
-        conclusion::start_all(behaviours.iter().copied().filter(is_ready));
+            (*behaviour, Behaviour::resolve(*behaviour, 1 + merged))
+        }));
     }
 }

@@ -117,18 +117,25 @@ fn state(state: usize) -> *mut Slot {
 }
 
 /// The successor in a status word, if there is one.
-fn successor(word: *mut Slot) -> Option<NonNull<Slot>> {
-    if word.addr() < FIRST_NEXT {
-        return None;
-    }
-    NonNull::new(word.map_addr(|address| address & !NEXT_READS))
+#[inline]
+fn successor(word: *mut Slot) -> Option<Successor> {
+    if word.addr() < FIRST_NEXT { None } else { NonNull::new(word).map(Successor) }
 }
 
-/// The successor in a status word, if it waits for the slot with that word: it does not if it reads
-/// and the slot does, too. Then it holds the cown already, and may be gone.
-fn waiting_successor(word: *mut Slot, mode: Mode) -> Option<NonNull<Slot>> {
-    let joined = mode == Mode::Read && word.addr() & NEXT_READS != 0;
-    successor(word).filter(|_| !joined)
+/// The slot that comes next in a queue.
+#[derive(Clone, Copy)]
+pub(crate) struct Successor(NonNull<Slot>);
+
+impl Successor {
+    pub(crate) fn slot(self) -> NonNull<Slot> {
+        let slot = self.0.as_ptr().map_addr(|address| address & !NEXT_READS);
+        // SAFETY: it was made of the address of a slot.
+        unsafe { NonNull::new_unchecked(slot) }
+    }
+
+    pub(crate) fn reads(self) -> bool {
+        self.0.addr().get() & NEXT_READS != 0
+    }
 }
 
 impl Status {
@@ -146,36 +153,53 @@ impl Status {
     /// # Safety
     ///
     /// `this` came out of the exchange by which a slot entered the queue, and is not linked yet.
+    #[inline]
     unsafe fn wait_until_published(this: NonNull<Status>) -> *mut Slot {
         // SAFETY: the owner's release waits for the link, so the slot is alive.
-        let Status(word) = unsafe { this.as_ref() };
+        let status = unsafe { this.as_ref() };
+        status.published().unwrap_or_else(|| status.wait_for_publication())
+    }
+
+    #[inline]
+    fn published(&self) -> Option<*mut Slot> {
+        // Acquire: pairs with the Release of `publish`. The predecessor's exchanges on the tails
+        // of its other cowns happened before it, so this behaviour's come after them.
+        let seen = self.0.load(Acquire);
+        (!matches!(seen.addr(), WAIT | ADMITTED)).then_some(seen)
+    }
+
+    #[cold]
+    fn wait_for_publication(&self) -> *mut Slot {
         let mut backoff = Backoff::new();
         loop {
-            // Acquire: pairs with the Release of `publish`. The predecessor's exchanges on the tails
-            // of its other cowns happened before it, so this behaviour's come after them.
-            let seen = word.load(Acquire);
-            if !matches!(seen.addr(), WAIT | ADMITTED) {
+            backoff.snooze();
+            if let Some(seen) = self.published() {
                 return seen;
             }
-            backoff.snooze();
         }
     }
 
-    /// Waits until the owner of this slot has published it, then makes the chain its successor. Says
-    /// whether the chain's leading readers hold the cown by that.
+    /// Makes a chain its successor, which starts with `first` and so many readers. Says whether those hold
+    /// the cown by that.
     ///
     /// # Safety
     ///
-    /// `this` came out of the exchange by which `chain` entered the queue of `cown`, and this is the
-    /// only call for it. The caller does not touch it afterwards.
-    unsafe fn link(this: NonNull<Status>, chain: &Chain, cown: &Header) -> bool {
+    /// `this` came out of the exchange by which the chain entered the queue of `cown`, and this is the
+    /// only call for it; `seen` came out of `wait_until_published`. The caller does not touch it
+    /// afterwards.
+    #[inline]
+    unsafe fn link(
+        this: NonNull<Status>,
+        mut seen: *mut Slot,
+        first: NonNull<Slot>,
+        leading_readers: u32,
+        cown: &Header,
+    ) -> bool {
         // SAFETY: the owner's release waits for the link that is made below, so the slot is alive.
         let Status(word) = unsafe { this.as_ref() };
-        let next = chain.first.as_ptr().map_addr(|address| {
-            if chain.leading_readers > 0 { address | NEXT_READS } else { address }
-        });
-        // SAFETY: as above.
-        let mut seen = unsafe { Status::wait_until_published(this) };
+        let reads = leading_readers > 0;
+        let next =
+            first.as_ptr().map_addr(|address| if reads { address | NEXT_READS } else { address });
         loop {
             match seen.addr() {
                 // A waker may be about to admit it.
@@ -184,9 +208,9 @@ impl Status {
                     Err(now) => seen = now,
                 },
                 published => {
-                    let joins = published == HELD && chain.leading_readers > 0;
+                    let joins = published == HELD && reads;
                     if joins {
-                        cown.add_readers(chain.leading_readers);
+                        cown.add_readers(leading_readers);
                     }
                     // Release: pairs with the Acquire in `leave`, in `admit_row` and in `ReaderRow`; who
                     // hands the cown over may resolve the successor, so it has to see it
@@ -205,34 +229,38 @@ impl Status {
         ptr::eq(cown.tail.load(Relaxed), self)
     }
 
-    /// The successor that waits for this slot, which has been used in that mode.
-    ///
-    /// If there is no successor, the queue is empty after this.
+    /// Leaves the queue. Gives the successor; if there is none, the queue is empty after this.
     ///
     /// # Safety
     ///
     /// The owner calls this, once, when it does not use the cown any more; the cown is alive.
-    pub(crate) unsafe fn leave(&self, mode: Mode, cown: &Header) -> Option<NonNull<Slot>> {
+    #[inline]
+    pub(crate) unsafe fn leave(&self, cown: &Header) -> Option<Successor> {
         // Acquire: pairs with the Release of `link`.
-        let mut word = self.0.load(Acquire);
-        if word.addr() < FIRST_NEXT {
-            let this = ptr::from_ref(self).cast_mut();
-            // Release: pairs with the Acquire of the exchange that finds the queue empty.
-            // If a successor exchanged the tail before this, the exchange fails and its link is
-            // on its way; if it comes after, it finds null.
-            if cown.tail.compare_exchange(this, ptr::null_mut(), Release, Relaxed).is_ok() {
-                return None;
-            }
-            let mut backoff = Backoff::new();
-            loop {
-                word = self.0.load(Acquire);
-                if word.addr() >= FIRST_NEXT {
-                    break;
-                }
-                backoff.snooze();
-            }
+        let next = successor(self.0.load(Acquire));
+        if next.is_some() {
+            return next;
         }
-        waiting_successor(word, mode)
+        let this = ptr::from_ref(self).cast_mut();
+        // Release: pairs with the Acquire of the exchange that finds the queue empty.
+        // If a successor exchanged the tail before this, the exchange fails and its link is
+        // on its way; if it comes after, it finds null.
+        if cown.tail.compare_exchange(this, ptr::null_mut(), Release, Relaxed).is_ok() {
+            return None;
+        }
+        Some(self.wait_for_successor())
+    }
+
+    #[cold]
+    fn wait_for_successor(&self) -> Successor {
+        let mut backoff = Backoff::new();
+        loop {
+            // Acquire: as in `leave`.
+            if let Some(next) = successor(self.0.load(Acquire)) {
+                return next;
+            }
+            backoff.snooze();
+        }
     }
 }
 
@@ -263,6 +291,12 @@ impl Slot {
     /// Whether the slot was merged into another one of its behaviour, and is in no queue.
     pub(crate) fn is_merged(&self) -> bool {
         self.cown.get().addr() & MERGED != 0
+    }
+
+    /// Whether it is one that writes, and was not merged.
+    #[inline]
+    pub(crate) fn is_writer(&self) -> bool {
+        self.cown.get().addr() & (READS | MERGED) == 0
     }
 
     /// Merges the slot into another one of its behaviour, for the same cown. For the owner, of a slot
@@ -321,28 +355,103 @@ impl Slot {
         }
     }
 
-    /// Leaves the queue. Gives those who hold the cown by that and did not before.
+    /// [`Chain::enqueue`] for a slot alone. Says whether it holds the cown at once.
     ///
     /// # Safety
     ///
-    /// The owner holds the cown, and calls this once. The cown is alive. Those it gives are resolved.
+    /// As for `enqueue`.
     #[inline]
-    pub(crate) unsafe fn release(this: NonNull<Slot>) -> Option<Handed> {
-        // SAFETY: the slot is its owner's, who is the caller, and who keeps the cown alive.
+    pub(crate) unsafe fn enqueue(this: NonNull<Slot>) -> bool {
+        // SAFETY: passed on to the caller.
         unsafe {
-            let slot = this.as_ref();
-            let cown = slot.cown();
-            let next = slot.status.leave(slot.mode(), cown.as_ref());
-            match slot.mode() {
-                Mode::Write => next.map(|next| hand_over(next)),
-                // Who waits for a reader is a writer.
-                Mode::Read => match cown.as_ref().readers.leave(next) {
-                    Left::Last(writer) => {
-                        slot.set(LAST_READER);
-                        writer.map(Handed::Writer)
+            match this.as_ref().mode() {
+                Mode::Write => Slot::enqueue_as::<0>(this, || ()),
+                Mode::Read => {
+                    let holds = Slot::enqueue_as::<1>(this, || ());
+                    if holds {
+                        // As in `Chain::enqueue`.
+                        this.as_ref().status.0.store(state(ADMITTED), Relaxed);
                     }
-                    Left::Others => None,
-                },
+                    holds
+                }
+            }
+        }
+    }
+
+    /// [`Slot::enqueue`] and [`Slot::publish`] in one, for a writer that is the only slot of its behaviour.
+    /// If it does not hold the cown at once, it is resolved when its turn comes, which may be before this
+    /// returns.
+    ///
+    /// # Safety
+    ///
+    /// As for `enqueue`.
+    #[inline]
+    pub(crate) unsafe fn enter_alone(this: NonNull<Slot>) -> bool {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            // A plain store, as in `publish`.
+            Slot::enqueue_as::<0>(this, || this.as_ref().status.0.store(state(WRITER), Release))
+        }
+    }
+
+    /// [`Slot::enqueue`] for a slot that stands for so many readers. `entered` is called when it has its
+    /// place, and before anybody can hand the cown over to it. Not before the predecessor is published: who
+    /// comes behind this slot goes on to its next cown, and must not pass the predecessor there.
+    ///
+    /// # Safety
+    ///
+    /// As for `enqueue`.
+    #[inline]
+    unsafe fn enqueue_as<const READERS: u32>(this: NonNull<Slot>, entered: impl FnOnce()) -> bool {
+        // SAFETY: the caller keeps slot and cown alive up to the link.
+        unsafe {
+            let cown = this.as_ref().cown().as_ref();
+            // As in `Chain::enqueue`.
+            let before = cown.tail.swap(Slot::status(this).as_ptr(), AcqRel);
+            match NonNull::new(before) {
+                Some(predecessor) => {
+                    let seen = Status::wait_until_published(predecessor);
+                    entered();
+                    Status::link(predecessor, seen, this, READERS, cown)
+                }
+                None => {
+                    entered();
+                    cown.take_free(this, READERS)
+                }
+            }
+        }
+    }
+
+    /// Leaves the queue, for a slot that writes. Gives the one to hand the cown over to.
+    ///
+    /// # Safety
+    ///
+    /// The owner holds the cown, and calls this once. The cown is alive.
+    #[inline]
+    pub(crate) unsafe fn release_writer(&self) -> Option<Successor> {
+        // SAFETY: passed on to the caller.
+        unsafe { self.status.leave(self.cown().as_ref()) }
+    }
+
+    /// Leaves the queue, for a slot that reads. Gives the writer that holds the cown by that; it is
+    /// resolved.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Slot::release_writer`].
+    pub(crate) unsafe fn release_reader(&self) -> Option<NonNull<Slot>> {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            let cown = self.cown();
+            // A successor that reads holds the cown already, and may be gone. Who waits for a reader is
+            // a writer.
+            let next = self.status.leave(cown.as_ref()).filter(|next| !next.reads());
+            match cown.as_ref().readers.leave(next.map(Successor::slot)) {
+                Left::Last(writer) => {
+                    self.set(LAST_READER);
+                    writer
+                }
+                Left::Others => None,
             }
         }
     }
@@ -355,7 +464,7 @@ impl Slot {
         // For the model checker it would be one more step to explore.
         #[cfg(not(loom))]
         // Relaxed: nothing is read by it.
-        if let Some(next) = successor(self.status.0.load(Relaxed)) {
+        if let Some(next) = successor(self.status.0.load(Relaxed)).map(Successor::slot) {
             crate::sync::prefetch(next.as_ptr().cast());
             // The head of its behaviour, which lies before it, and in most cases not far.
             crate::sync::prefetch(next.as_ptr().wrapping_byte_sub(64).cast());
@@ -370,12 +479,6 @@ impl Slot {
         let emptied = self.status.0.load(Relaxed).addr() < FIRST_NEXT;
         u32::from(emptied) + u32::from(self.cown.get().addr() & LAST_READER != 0)
     }
-}
-
-/// Who has come to hold a cown. Each slot is to be resolved.
-pub(crate) enum Handed {
-    Writer(NonNull<Slot>),
-    Readers(ReaderRow),
 }
 
 /// Readers in a row, which hold a cown together. Each may be gone when it has been resolved.
@@ -395,28 +498,21 @@ impl Iterator for ReaderRow {
             // Acquire: pairs with the Release of `link`, for the successor.
             // SAFETY: a slot whose behaviour lacks a cown stays where it is. This one is resolved after
             // it was given, and those behind it after that.
-            successor(unsafe { slot.as_ref() }.status.0.load(Acquire))
+            successor(unsafe { slot.as_ref() }.status.0.load(Acquire)).map(Successor::slot)
         };
         Some(slot)
     }
 }
 
-/// Hands a cown over to the slot that has come to the front of the queue, and if that reads, to all
-/// readers in a row.
+/// Hands a cown over to a reader that has come to the front of the queue, and to those in a row with it.
 ///
 /// # Safety
 ///
-/// The caller held the cown as a writer, and gives it up. Those it gives are resolved.
-#[inline]
-pub(crate) unsafe fn hand_over(first: NonNull<Slot>) -> Handed {
+/// `first` reads. The caller held the cown as a writer, and gives it up. Those it gives are resolved.
+pub(crate) unsafe fn admit_readers(first: NonNull<Slot>) -> ReaderRow {
     // SAFETY: a slot whose behaviour lacks a cown stays where it is, and all of these do, since none is
     // resolved here.
-    unsafe {
-        match first.as_ref().mode() {
-            Mode::Write => Handed::Writer(first),
-            Mode::Read => Handed::Readers(ReaderRow { next: Some(first), last: admit_row(first) }),
-        }
-    }
+    ReaderRow { next: Some(first), last: unsafe { admit_row(first) } }
 }
 
 /// Counts the readers in a row, and lets those join that come later. Returns the last one.
@@ -433,8 +529,8 @@ unsafe fn admit_row(first: NonNull<Slot>) -> NonNull<Slot> {
         // Acquire: pairs with the Release of `link`, for the successor.
         let seen = word.load(Acquire);
         match successor(seen) {
-            Some(next) if seen.addr() & NEXT_READS != 0 => {
-                slot = next;
+            Some(next) if next.reads() => {
+                slot = next.slot();
                 uncounted += 1;
             }
             next => {
@@ -499,32 +595,6 @@ impl Chain {
         self.last
     }
 
-    /// [`Chain::enqueue`] and `publish` in one, for a writer that is the only slot of its behaviour.
-    /// Says whether it holds the cown at once; if not, it is resolved when its turn comes, which may
-    /// be before this returns.
-    ///
-    /// # Safety
-    ///
-    /// As for `enqueue`.
-    pub(crate) unsafe fn enter_alone(slot: NonNull<Slot>) -> bool {
-        // SAFETY: the caller keeps slot and cown alive up to the link.
-        unsafe {
-            let cown = slot.as_ref().cown().as_ref();
-            // As in `enqueue`.
-            let before = cown.tail.swap(Slot::status(slot).as_ptr(), AcqRel);
-            let Some(predecessor) = NonNull::new(before) else {
-                cown.retain();
-                slot.as_ref().publish();
-                return cown.readers.admit_writer(slot);
-            };
-            // Not before the predecessor: who comes behind this slot goes on to its next cown, and
-            // must not pass the predecessor there.
-            Status::wait_until_published(predecessor);
-            slot.as_ref().publish();
-            Status::link(predecessor, &Self::new(slot), cown)
-        }
-    }
-
     /// Enters the queue of the cown. Calls `obtained` for each slot that holds the cown at once.
     ///
     /// # Safety
@@ -543,16 +613,10 @@ impl Chain {
             let before = cown.tail.swap(Slot::status(self.last).as_ptr(), AcqRel);
             let predecessor = NonNull::new(before);
             let holds = if let Some(predecessor) = predecessor {
-                Status::link(predecessor, self, cown)
+                let seen = Status::wait_until_published(predecessor);
+                Status::link(predecessor, seen, self.first, self.leading_readers, cown)
             } else {
-                // For the queue, which was empty.
-                cown.retain();
-                if self.leading_readers > 0 {
-                    cown.add_readers(self.leading_readers);
-                    true
-                } else {
-                    cown.readers.admit_writer(self.first)
-                }
+                cown.take_free(self.first, self.leading_readers)
             };
             if !holds {
                 return;
@@ -565,7 +629,7 @@ impl Chain {
             let mut slot = self.first;
             for index in 0..count {
                 // The link is read first, though nobody but the caller can start the slot's owner.
-                let next = successor(slot.as_ref().status.0.load(Relaxed));
+                let next = successor(slot.as_ref().status.0.load(Relaxed)).map(Successor::slot);
                 obtained(slot);
                 match next {
                     Some(next) if index + 1 < count => slot = next,

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Run;
 use crate::{
-    ALLOCATOR_NAME,
+    allocator,
     measure::{Figure, Row},
     peers::Peer,
 };
@@ -50,7 +50,7 @@ pub(crate) fn print(run: &Run, row: &Row) {
             rounds: run.rounds,
             reference: row.reference.filter(|_| peer == Peer::Boc),
             beside_busy_loop: run.beside_busy_loop,
-            allocator: ALLOCATOR_NAME,
+            allocator: allocator::NAME,
             calibration_ns: run.calibration.total_ns(),
             allocate_ns: run.calibration.allocate_ns,
             exchange_ns: run.calibration.exchange_ns,

@@ -1,7 +1,7 @@
 //! What the figures come to.
 
 use super::Run;
-use crate::{ALLOCATOR_NAME, measure::Row, peers::Peer, reference};
+use crate::{allocator, measure::Row, peers::Peer, reference};
 
 /// Prints it.
 pub(crate) fn print(run: &Run, rows: &[Row]) {
@@ -29,7 +29,7 @@ pub(crate) fn print(run: &Run, rows: &[Row]) {
          second, and with it all figures for more than one worker)",
         run.calibration.allocate_ns, run.calibration.exchange_ns, run.calibration.handover_ns,
     );
-    println!("allocator: {ALLOCATOR_NAME}, for all peers");
+    println!("allocator: {}, for all peers", allocator::NAME);
 }
 
 /// The mean by factors; `None` if there is nothing to take it of.

@@ -10,7 +10,7 @@ mod idle;
 pub mod observe;
 mod ring;
 mod shared;
-mod worker;
+pub(crate) mod worker;
 
 use alloc::{string::String, vec::Vec};
 use core::{cell::Cell, fmt, mem::ManuallyDrop, num::NonZeroUsize, ptr::NonNull};

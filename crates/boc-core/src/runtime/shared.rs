@@ -81,7 +81,7 @@ pub(super) struct Shared {
     pub(super) active: Mutex<usize>,
     retired: Condvar,
     keepalive: Mutex<Option<Arc<Shared>>>,
-    /// If the runtime is observed. Looked for by cold code only: the others go by the vtable.
+    /// If the runtime can be observed.
     pub(super) observer: Option<Arc<Observer>>,
 }
 
@@ -384,19 +384,7 @@ impl Shared {
         }
     }
 
-    /// Whether what is scheduled now is observed.
-    fn is_observed(&self) -> bool {
-        self.observer.as_ref().is_some_and(|observer| observer.is_on())
-    }
-
-    /// Counts a behaviour in, unless the runtime takes none from this thread.
-    fn begin(&self) -> bool {
-        worker::with_context(self, |context| match context {
-            Some(context) => context.count_in(),
-            None => self.begin_outside(),
-        })
-    }
-
+    /// Counts a behaviour in on a thread that is no worker, unless the runtime takes none from it.
     fn begin_outside(&self) -> bool {
         // Counted first, so that a runtime that ends either sees it, by the fence in `in_flight`, or is
         // seen. That takes SeqCst for both accesses, which the checker has for fences only.
@@ -449,15 +437,13 @@ const fn vtable(bounded: bool, observed: bool) -> VTable {
         None
     };
     let begin: unsafe fn(NonNull<Head>) -> Option<NonNull<Head>> = if observed {
-        // SAFETY: the caller has a reference, and the ticket's behaviour is in flight then.
+        // SAFETY: the caller has a reference, and the behaviour is in flight then.
         |data| unsafe {
-            let shared = data.cast::<Shared>().as_ref();
-            let seat = || if shared.is_observed() { Ticket::issue(data.cast()) } else { data };
-            shared.begin().then(seat)
+            data.cast::<Shared>().as_ref().begin_outside().then(|| observed_seat(data))
         }
     } else {
         // SAFETY: the caller has a reference.
-        |data| unsafe { data.cast::<Shared>().as_ref().begin().then_some(data) }
+        |data| unsafe { data.cast::<Shared>().as_ref().begin_outside().then_some(data) }
     };
     VTable {
         retain: |data| {
@@ -478,19 +464,31 @@ const fn vtable(bounded: bool, observed: bool) -> VTable {
     }
 }
 
+/// The seat of a behaviour that a runtime with an observer has just counted in.
+///
+/// # Safety
+///
+/// `data` came out of `Arc::into_raw`, and `Shared` is alive.
+#[cold]
+pub(super) unsafe fn observed_seat(data: NonNull<Head>) -> NonNull<Head> {
+    // SAFETY: passed on to the caller.
+    let observer = unsafe { data.cast::<Shared>().as_ref() }.observer.as_ref();
+    if observer.is_some_and(|observer| observer.is_on()) {
+        Ticket::issue(data.cast())
+    } else {
+        data
+    }
+}
+
 /// See [`VTable::end`].
 ///
 /// # Safety
 ///
-/// As there; `data` points to a [`Shared`].
-pub(super) unsafe fn end(data: NonNull<Head>) {
-    // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done.
-    let shared = unsafe { data.cast::<Shared>().as_ref() };
-    worker::with_context(shared, |context| match context {
-        Some(context) => context.count_out(),
-        // SAFETY: as above; the reference lives on until all is done.
-        None => unsafe { referenced(data) }.end_outside(),
-    });
+/// As there; `data` points to a [`Shared`], and this thread is no worker of it.
+unsafe fn end(data: NonNull<Head>) {
+    // SAFETY: the behaviour that is counted out keeps `Shared` alive until that is done; the reference
+    // lives on until all is done.
+    unsafe { referenced(data) }.end_outside();
 }
 
 /// See [`VTable::execute`].
@@ -498,22 +496,17 @@ pub(super) unsafe fn end(data: NonNull<Head>) {
 /// # Safety
 ///
 /// As for [`end`].
-pub(super) unsafe fn execute(data: NonNull<Head>, ready: Ready) -> Result<(), Ready> {
-    // SAFETY: the behaviour in `ready` keeps `Shared` alive.
-    let shared = unsafe { data.cast::<Shared>().as_ref() };
-    worker::with_context(shared, |context| match context {
-        Some(context) => context.push(ready),
-        // SAFETY: as above. Without the reference, `Shared` could be gone as soon as another thread
-        // has run the behaviour.
-        None => unsafe { referenced(data) }.execute_outside(ready),
-    })
+unsafe fn execute(data: NonNull<Head>, ready: Ready) -> Result<(), Ready> {
+    // SAFETY: the behaviour in `ready` keeps `Shared` alive. Without the reference, that could be gone as
+    // soon as another thread has run the behaviour.
+    unsafe { referenced(data) }.execute_outside(ready)
 }
 
 /// See [`VTable::execute_all`].
 ///
 /// # Safety
 ///
-/// As for [`end`].
+/// As there; `data` points to a [`Shared`].
 unsafe fn execute_all(data: NonNull<Head>, row: Row) -> Row {
     // SAFETY: as in `execute`.
     let shared = unsafe { data.cast::<Shared>().as_ref() };

@@ -4,7 +4,7 @@ use core::{cell::Cell, ptr::NonNull};
 
 use super::{
     observe::{Ticket, Whence},
-    shared::{Shared, WorkerState, bump, stage},
+    shared::{self, Shared, WorkerState, bump, stage},
 };
 use crate::{
     backoff::Backoff,
@@ -86,10 +86,20 @@ impl Pace {
     }
 }
 
+/// What a worker counts down to, in behaviours.
+struct Turn {
+    /// A look into the injector.
+    until_injector: u32,
+    /// A look whether something else waits than what the last behaviour made ready.
+    streak: u32,
+}
+
 /// What only the worker's own thread sees of it.
-pub(super) struct Context {
+pub(crate) struct Context {
     shared: Arc<Shared>,
     executor: ExecutorRef,
+    /// What others may see of this worker. In `shared`.
+    state: NonNull<WorkerState>,
     /// Where the behaviour that is running was scheduled: on this runtime, or in a scope of it. What
     /// it schedules goes there, too. The behaviour keeps it alive.
     seat: Cell<Seat>,
@@ -113,11 +123,20 @@ pub(super) fn with_context<R>(shared: &Shared, f: impl FnOnce(Option<&Context>) 
 }
 
 /// Calls `f` with this thread's context if it is a worker of any runtime.
+#[inline]
 pub(super) fn with_any_context<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
     // While the thread is torn down there is no context any more.
     let context = CURRENT.try_with(Cell::get).unwrap_or(core::ptr::null());
     // SAFETY: set while `run` is on this thread's stack, which owns the context.
     f(unsafe { context.as_ref() })
+}
+
+/// Calls `f` with this thread's context if it is a worker of the runtime with this seat.
+///
+/// What most behaviours need of their executor is done by this, without a call that could go anywhere.
+#[inline]
+pub(crate) fn with_worker_of<R>(seat: Seat, f: impl FnOnce(Option<&Context>) -> R) -> R {
+    with_any_context(|context| f(context.filter(|context| seat.is_that_of(&context.executor))))
 }
 
 /// See [`crate::raw::forget_worker`].
@@ -136,6 +155,7 @@ pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
     let context = Context {
         seat: Cell::new(Seat::of(&executor)),
         executor,
+        state: NonNull::from(&shared.workers[index]),
         shared,
         index,
         next: Cell::new(None),
@@ -168,17 +188,25 @@ impl Context {
         self.seat.replace(seat)
     }
 
-    /// A behaviour was scheduled on this worker, if the runtime takes it.
-    pub(super) fn count_in(&self) -> bool {
-        let open = !self.shared.has_stopped();
-        if open {
-            bump(&self.state().counts.scheduled);
+    /// Counts in a behaviour that is scheduled on this worker, if the runtime takes it. Gives its seat.
+    #[inline]
+    pub(crate) fn begin(&self) -> Option<Seat> {
+        if self.shared.has_stopped() {
+            return None;
         }
-        open
+        bump(&self.state().counts.scheduled);
+        let seat = Seat::of(&self.executor);
+        Some(if self.shared.observer.is_none() {
+            seat
+        } else {
+            // SAFETY: the executor is the runtime.
+            Seat::at(unsafe { shared::observed_seat(seat.head()) })
+        })
     }
 
     /// A behaviour has ended on this worker.
-    pub(super) fn count_out(&self) {
+    #[inline]
+    pub(crate) fn count_out(&self) {
         bump(&self.state().counts.ended);
         self.shared.make_room();
     }
@@ -188,13 +216,15 @@ impl Context {
         self.index
     }
 
-    pub(super) fn state(&self) -> &WorkerState {
-        &self.shared.workers[self.index]
+    fn state(&self) -> &WorkerState {
+        // SAFETY: it lives as long as `shared`, which the context refers to.
+        unsafe { self.state.as_ref() }
     }
 
     /// Takes a behaviour that has become ready on this thread, or gives it back if the runtime has
     /// stopped.
-    pub(super) fn push(&self, ready: Ready) -> Result<(), Ready> {
+    #[inline]
+    pub(crate) fn push(&self, ready: Ready) -> Result<(), Ready> {
         if self.shared.has_stopped() {
             return Err(ready);
         }
@@ -223,6 +253,7 @@ impl Context {
 
     /// Makes a behaviour the next one, if it comes from the one that was run last and there is none;
     /// else gives it back.
+    #[inline]
     fn put_next(&self, ready: Ready) -> Option<Ready> {
         if !self.releasing.get() {
             return Some(ready);
@@ -267,11 +298,12 @@ impl Context {
     }
 
     fn run<const OBSERVED: bool>(&self, host: &mut dyn Host) {
-        let (mut tick, mut streak) = (0_u32, 0);
+        let mut tick = 0_u32;
+        let mut turn = Turn { until_injector: INJECTOR_INTERVAL, streak: STREAK };
         let mut pace = Pace { pause: 0, searched: 0 };
         loop {
             tick = tick.wrapping_add(1);
-            let ready = self.next_in_line(tick, &mut streak).or_else(|| {
+            let ready = self.next_in_line(&mut turn).or_else(|| {
                 let pause = pace.next(tick);
                 self.search(host, pause)
             });
@@ -285,25 +317,31 @@ impl Context {
     /// What this worker can get without looking at the others.
     // In both loops, since a call for each behaviour could be seen in a benchmark.
     #[inline(always)]
-    fn next_in_line(&self, tick: u32, streak: &mut u32) -> Option<Ready> {
-        if tick.is_multiple_of(INJECTOR_INTERVAL)
-            && let Some(ready) = self.pop_injector_while_busy()
-        {
-            // `next` stays where it is: it is still the next after this one, but others may come
-            // to be ready meanwhile, so it must not be in their place.
-            if let Some(next) = self.next.take() {
-                self.publish(next);
+    fn next_in_line(&self, turn: &mut Turn) -> Option<Ready> {
+        turn.until_injector -= 1;
+        if turn.until_injector == 0 {
+            turn.until_injector = INJECTOR_INTERVAL;
+            if let Some(ready) = self.pop_injector_while_busy() {
+                // `next` stays where it is: it is still the next after this one, but others may come
+                // to be ready meanwhile, so it must not be in their place.
+                if let Some(next) = self.next.take() {
+                    self.publish(next);
+                }
+                return Some(ready);
             }
-            return Some(ready);
         }
         if let Some(next) = self.next.take() {
-            *streak = STREAK.min(*streak + 1);
-            if *streak < STREAK || self.state().ring.is_empty() {
+            turn.streak -= 1;
+            if turn.streak > 0 {
+                return Some(next);
+            }
+            turn.streak = STREAK;
+            if self.state().ring.is_empty() {
                 return Some(next);
             }
             self.publish(next);
         }
-        *streak = 0;
+        turn.streak = STREAK;
         self.pop_ring().or_else(|| self.pop_injector_while_busy())
     }
 
@@ -369,9 +407,11 @@ impl Context {
         // SAFETY: owned by the caller, to whom the rest is passed on.
         unsafe {
             self.seat.set(behaviour.as_ref().executor);
-            if let slots @ [_, _, ..] = Behaviour::slots(behaviour).as_ref() {
-                // Those behind it are touched one after the other when it has run.
-                slots.iter().for_each(Slot::prefetch_successor);
+            // Those behind it are touched one after the other when it has run.
+            match Behaviour::slots(behaviour).as_ref() {
+                [] | [_] => (),
+                [a, b] => [a, b].into_iter().for_each(Slot::prefetch_successor),
+                slots => prefetch_successors(slots),
             }
             Behaviour::invoke(behaviour)
         }
@@ -483,6 +523,12 @@ impl Context {
             Some(ready)
         })
     }
+}
+
+/// Fetches what the release of many cowns is going to need.
+#[inline(never)]
+fn prefetch_successors(slots: &[Slot]) {
+    slots.iter().for_each(Slot::prefetch_successor);
 }
 
 impl Drop for Context {

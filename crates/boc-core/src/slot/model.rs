@@ -95,12 +95,15 @@ impl Request {
                 let resolve = |next: NonNull<Slot>| {
                     next.as_ref().behaviour().cast::<Request>().as_ref().resolve(1);
                 };
-                match Slot::release(slot) {
-                    None => (),
-                    Some(Handed::Writer(next)) => resolve(next),
-                    Some(Handed::Readers(row)) => row.for_each(resolve),
-                }
                 let slot = slot.as_ref();
+                match slot.mode() {
+                    Mode::Read => slot.release_reader().into_iter().for_each(resolve),
+                    Mode::Write => match slot.release_writer() {
+                        None => (),
+                        Some(next) if next.reads() => admit_readers(next.slot()).for_each(resolve),
+                        Some(next) => resolve(next.slot()),
+                    },
+                }
                 if slot.references() > 0 {
                     Header::release(slot.cown(), slot.references());
                 }
@@ -111,7 +114,7 @@ impl Request {
     }
 }
 
-/// As `schedule::acquire_all`, and for one behaviour over one cown to write, `schedule::acquire`.
+/// As `schedule::acquire_all`, and for one behaviour over one cown to write, `schedule::acquire_one`.
 fn schedule(batch: &[&Request]) {
     if let [request] = batch
         && let [(_, W)] = request.wanted
@@ -119,7 +122,7 @@ fn schedule(batch: &[&Request]) {
         request.pending.store(1, Relaxed);
         for slot in request.slots() {
             // SAFETY: the slot enters its queue once, and stays until the threads are joined.
-            if unsafe { Chain::enter_alone(slot) } {
+            if unsafe { Slot::enter_alone(slot) } {
                 request.resolve(1);
             }
         }

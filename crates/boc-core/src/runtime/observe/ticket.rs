@@ -8,7 +8,7 @@ use core::{cell::Cell, fmt, panic::Location, ptr::NonNull};
 
 use super::{
     super::{
-        shared::{self, Shared},
+        shared::Shared,
         worker::{self, Context},
     },
     BehaviourId, BehaviourState, CownId, Mode, NamedCown, Observer,
@@ -162,14 +162,14 @@ static TICKET: VTable = VTable {
         let shared = ticket.shared;
         drop(ticket);
         // SAFETY: the behaviour was counted in, and is counted out by this.
-        unsafe { shared::end(shared.cast()) };
+        unsafe { Seat::at(shared.cast()).end() };
     },
     execute: |head, ready| {
         // SAFETY: the behaviour in `ready` has not ended. The ticket may be gone when `execute` returns.
         unsafe {
             self::ready(head);
             let shared = head.cast::<Ticket>().as_ref().shared;
-            shared::execute(shared.cast(), ready)
+            Seat::at(shared.cast()).execute(ready)
         }
     },
     watched: Some(|head| {
