@@ -51,8 +51,8 @@ pub(crate) struct Behaviour {
     /// `Ready`.
     pub(crate) link: Link,
     /// In the bits of [`COUNT`] how many of the slots are not held yet; one too high until all of
-    /// them are published, so that no predecessor's release can start the behaviour before. In the
-    /// others, how far it has come.
+    /// them are published, so that no predecessor's release can start the behaviour before (not for one that
+    /// writes alone, which is published before it can be released to). In the others, how far it has come.
     pub(crate) pending: AtomicU32,
     slot_count: u32,
     vtable: &'static VTable,
@@ -135,8 +135,8 @@ impl Part for Detached {
 
 /// In [`Behaviour::pending`]: what the behaviour still waits for.
 pub(crate) const COUNT: u32 = STARTED - 1;
-/// The closure was taken out to be called, or to be dropped by the executor. Not set where nobody
-/// could look.
+/// The closure was taken out to be called, or to be dropped by the executor. Not set if there is no
+/// result, and so nobody who could look.
 pub(crate) const STARTED: u32 = 1 << 30;
 /// The closure was taken out by [`crate::conclusion::cancel`], which has told those who wait for the result.
 pub(crate) const CANCELLED: u32 = 1 << 31;
@@ -384,9 +384,10 @@ impl Behaviour {
         unsafe {
             let pending = &this.as_ref().pending;
             // Nobody else is going to subtract anything, and without a handle nobody can cancel it,
-            // so no exchange is needed. It is over with counting then.
+            // so no exchange is needed. It is over with counting then. In this order: who cancelled it
+            // and then let the handle go is seen.
             // Acquire: what those wrote who subtracted before happens before the behaviour.
-            if pending.load(Acquire) == count && Behaviour::is_out_of_reach(this) {
+            if Behaviour::is_out_of_reach(this) && pending.load(Acquire) == count {
                 return Pending::Nothing;
             }
             // Release: what this thread's holder wrote into the cown happens before the behaviour.
@@ -414,12 +415,20 @@ impl Behaviour {
         // SAFETY: owned by the caller.
         unsafe {
             let pending = &this.as_ref().pending;
-            let started = if Behaviour::is_out_of_reach(this) {
-                // Nobody has a handle to cancel it with, and if somebody had, that is seen.
-                pending.load(Relaxed) & CANCELLED == 0
-            } else {
+            let started = match Behaviour::promise(this) {
+                None => true,
+                Some((_, result)) if result.as_ref().is_only_reference(1) => {
+                    // Nobody has a handle to cancel it with, and if somebody had, that is seen.
+                    let cancelled = pending.load(Relaxed) & CANCELLED != 0;
+                    if !cancelled {
+                        // For those who are scheduled over the result: they hold it when this is over, and
+                        // can make a handle of that.
+                        pending.store(STARTED, Relaxed);
+                    }
+                    !cancelled
+                }
                 // Acquire, if it fails: see what `cancel` did.
-                pending.compare_exchange(0, STARTED, Relaxed, Acquire).is_ok()
+                Some(_) => pending.compare_exchange(0, STARTED, Relaxed, Acquire).is_ok(),
             };
             if started { Ok(()) } else { Err(Behaviour::resolve(this, 1).is_over()) }
         }
@@ -506,7 +515,7 @@ impl Behaviour {
         }
     }
 
-    /// Whether nobody but the owner can get at the behaviour, as there is no handle.
+    /// Whether nobody but the owner can get at the behaviour before it has run, as there is no handle.
     ///
     /// # Safety
     ///

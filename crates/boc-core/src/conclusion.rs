@@ -206,21 +206,24 @@ unsafe fn again(behaviour: NonNull<Behaviour>) {
     }
 }
 
-/// Gives up a behaviour that has entered no queue: drops its closure uncalled, and tells its state.
+/// Gives up a behaviour that has entered no queue: drops its closure uncalled, and tells its state, unless
+/// somebody has cancelled it.
 ///
 /// # Safety
 ///
-/// The caller owns the behaviour, of which there is no handle yet.
+/// The caller owns the behaviour.
 pub(crate) unsafe fn give_up(behaviour: NonNull<Behaviour>) {
     // SAFETY: the slots are in no queue, so they are the caller's, and there is nothing to release.
-    // Nobody else can take the closure.
     unsafe {
-        Behaviour::slots(behaviour).as_ref().iter().for_each(Slot::merge);
-        // For who has a handle afterwards. Relaxed: comes by it after this.
-        behaviour.as_ref().pending.store(STARTED, Relaxed);
-        outcome::as_behaviour(|| {
-            Behaviour::drop_closure(behaviour);
-            conclude(behaviour);
+        let slots = Behaviour::slots(behaviour).as_ref();
+        slots.iter().for_each(Slot::merge);
+        // All that it waits for: its slots, and the extra one.
+        let pending = Behaviour::resolve(behaviour, slots.len() as u32 + 1);
+        outcome::as_behaviour(|| match pending {
+            // For who cancels it.
+            Pending::Others => (),
+            Pending::Nothing if !Behaviour::abandon(behaviour) => (),
+            Pending::Nothing | Pending::Conclusion => conclude(behaviour),
         });
     }
 }

@@ -74,7 +74,8 @@ unsafe impl Sync for Ready {}
 impl Ready {
     /// # Safety
     ///
-    /// The caller owns the behaviour, which has neither run nor been cancelled, and gives it up.
+    /// The caller owns the behaviour, which waits for nothing and has not run, and gives it up. It may have
+    /// been cancelled.
     pub(crate) unsafe fn new(behaviour: NonNull<Behaviour>) -> Self {
         Self(behaviour)
     }

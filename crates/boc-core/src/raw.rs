@@ -8,7 +8,7 @@ mod held;
 mod promise;
 mod result;
 
-use core::{fmt, mem::ManuallyDrop, ptr::NonNull};
+use core::{fmt, mem, ptr::NonNull};
 
 use crate::{
     batch::Batch,
@@ -248,10 +248,13 @@ impl Begun<'_> {
         P: Part,
         F: FnOnce(Held<'_>, &mut P::State) + Send + 'static,
     {
-        // What is made now has the seat.
-        let Self { executor, seat, count } = *ManuallyDrop::new(self);
+        let Self { executor, seat, count } = self;
         let work = call(work);
-        schedule::seated::<P, _>(executor, seat, count, fill(cowns), state, work, entry, label)
+        let prepared =
+            schedule::seated::<P, _>(executor, seat, count, fill(cowns), state, work, entry, label);
+        // What was made has the seat. Not before, since what the caller has passed may panic.
+        mem::forget(self);
+        prepared
     }
 }
 

@@ -160,6 +160,7 @@ impl Status {
         status.published().unwrap_or_else(|| status.wait_for_publication())
     }
 
+    /// The state, if the owner has published it.
     #[inline]
     fn published(&self) -> Option<*mut Slot> {
         // Acquire: pairs with the Release of `publish`. The predecessor's exchanges on the tails
@@ -340,7 +341,7 @@ impl Slot {
     /// The owner has entered all its queues.
     pub(crate) fn publish(&self) {
         let Status(word) = &self.status;
-        // Release, in all of these: pairs with the Acquire in `link`.
+        // Release, in all of these: pairs with the Acquire in `published`.
         if self.mode() == Mode::Write {
             // A plain store: nobody else writes the status of a writer that is not published.
             return word.store(state(WRITER), Release);
@@ -475,7 +476,7 @@ impl Slot {
     /// queue that is not empty, which is left to who emptied it, and one for the readers together,
     /// which is left to the last of them.
     pub(crate) fn references(&self) -> u32 {
-        // Relaxed: `release` saw the link, or that there is none.
+        // Relaxed: the release saw the link, or that there is none.
         let emptied = self.status.0.load(Relaxed).addr() < FIRST_NEXT;
         u32::from(emptied) + u32::from(self.cown.get().addr() & LAST_READER != 0)
     }
@@ -540,7 +541,7 @@ unsafe fn admit_row(first: NonNull<Slot>) -> NonNull<Slot> {
                     return slot;
                 }
                 let admitted = if seen.addr() == WAIT { ADMITTED } else { HELD };
-                // Release: pairs with the Acquire in `link`: who joins finds the count.
+                // Release: pairs with the Acquire in `published` and in `link`: who joins finds the count.
                 if word.compare_exchange(seen, state(admitted), Release, Relaxed).is_ok() {
                     return slot;
                 }

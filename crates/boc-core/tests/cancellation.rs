@@ -15,7 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use boc_core::{Builder, Cown, Failure, Handle, Pump, Runtime, raw, read, when};
+use boc_core::{
+    Builder, Cown, Failure, Handle, Pump, Runtime, acquire,
+    raw::{self, ResultCown},
+    read, when,
+};
 use shelf::Shelf;
 use tally::{Tally, Token};
 
@@ -256,6 +260,23 @@ fn a_thread_that_waits_learns_at_once() {
     assert_cancelled(second);
     drop(release);
     assert_cancelled(Arc::into_inner(first).unwrap());
+}
+
+/// Who is scheduled over the result of a behaviour comes to have a handle of it when that has run, also if
+/// nobody had one before.
+#[test]
+fn too_late_by_who_holds_the_result() {
+    let (shelf, tally) = (Shelf::default(), Tally::default());
+    let token = tally.token();
+    let first = shelf.executor().when((), move |()| drop(token));
+    let second = shelf.executor().when(acquire(first.cown()), |result| {
+        ResultCown::try_from(result.cown().clone()).unwrap().cancel()
+    });
+    drop(first);
+    shelf.run_all();
+    assert!(!second.wait().unwrap());
+    drop(shelf);
+    tally.assert_each_dropped_once();
 }
 
 #[test]

@@ -7,10 +7,12 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
-            AtomicBool, AtomicU64,
-            Ordering::{Acquire, Relaxed, Release},
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release, SeqCst},
         },
     },
+    thread,
+    time::Duration,
 };
 
 use crate::{
@@ -37,6 +39,9 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// Whether no pool will be in use any more. Known here, because a thread that calls into Python while
 /// the interpreter ends may not come back.
 static EXITING: AtomicBool = AtomicBool::new(false);
+
+/// Threads that are [`Attaching`].
+static ATTACHING: AtomicUsize = AtomicUsize::new(0);
 
 /// Whether the workers of the pool in use have interpreters of their own, for who need not know it exactly.
 static BY_VALUE: AtomicBool = AtomicBool::new(false);
@@ -70,9 +75,41 @@ pub fn set_current(pool: Option<Pool>) {
     drop(old);
 }
 
-/// Says whether threads that schedule are told that the interpreter exits.
+/// Says whether threads that schedule are told that the interpreter exits. If so, waits until nobody is
+/// [`Attaching`] any more. Not attached.
 pub fn set_exiting(exiting: bool) {
-    EXITING.store(exiting, Relaxed);
+    // SeqCst, here and in `Attaching`: who is attaching is seen here, or sees that the interpreter exits.
+    EXITING.store(exiting, SeqCst);
+    if !exiting {
+        // In the child of a fork, where the others are not.
+        ATTACHING.store(0, SeqCst);
+    }
+    while ATTACHING.load(SeqCst) > 0 {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A thread that Python may not know is going to attach to the main interpreter, which stays meanwhile.
+///
+/// To attach to an interpreter that is ending crashes if it gets far enough meanwhile, and before one can only
+/// ask whether it is. To be dropped as soon as the thread is attached.
+#[must_use]
+#[derive(Debug)]
+pub struct Attaching(());
+
+impl Attaching {
+    /// `None` if the interpreter exits.
+    pub fn begin() -> Option<Self> {
+        ATTACHING.fetch_add(1, SeqCst);
+        let attaching = Self(());
+        if EXITING.load(SeqCst) { None } else { Some(attaching) }
+    }
+}
+
+impl Drop for Attaching {
+    fn drop(&mut self) {
+        ATTACHING.fetch_sub(1, SeqCst);
+    }
 }
 
 /// Whether no pool will be in use any more.

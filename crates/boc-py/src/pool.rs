@@ -255,8 +255,8 @@ pub(crate) fn set_debug(on: bool) {
 
 /// Says whether threads that schedule are told that the interpreter exits.
 #[pyfunction]
-pub(crate) fn set_exiting(exiting: bool) {
-    pool::set_exiting(exiting);
+pub(crate) fn set_exiting(py: Python<'_>, exiting: bool) {
+    py.detach(|| pool::set_exiting(exiting));
 }
 
 /// Whether the calling thread is running the body of a behaviour, or a finaliser behind one.

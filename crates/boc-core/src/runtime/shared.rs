@@ -437,12 +437,12 @@ const fn vtable(bounded: bool, observed: bool) -> VTable {
         None
     };
     let begin: unsafe fn(NonNull<Head>) -> Option<NonNull<Head>> = if observed {
-        // SAFETY: the caller has a reference, and the behaviour is in flight then.
+        // SAFETY: the caller has a reference, and is no worker; the behaviour is in flight then.
         |data| unsafe {
             data.cast::<Shared>().as_ref().begin_outside().then(|| observed_seat(data))
         }
     } else {
-        // SAFETY: the caller has a reference.
+        // SAFETY: the caller has a reference, and is no worker.
         |data| unsafe { data.cast::<Shared>().as_ref().begin_outside().then_some(data) }
     };
     VTable {

@@ -114,7 +114,8 @@ impl Request {
     }
 }
 
-/// As `schedule::acquire_all`, and for one behaviour over one cown to write, `schedule::acquire_one`.
+/// As `schedule::acquire_all`; for one behaviour, `schedule::enter`; and for one over one cown to write,
+/// `schedule::acquire_one`.
 fn schedule(batch: &[&Request]) {
     if let [request] = batch
         && let [(_, W)] = request.wanted
@@ -127,6 +128,14 @@ fn schedule(batch: &[&Request]) {
             }
         }
         return;
+    }
+    if let [request] = batch {
+        // SAFETY: each slot enters its queue once, and stays until the threads are joined.
+        let held = |slot: NonNull<Slot>| u32::from(unsafe { Slot::enqueue(slot) });
+        let obtained = 1 + request.slots().map(held).sum::<u32>();
+        // SAFETY: as above.
+        request.slots().for_each(|slot| unsafe { slot.as_ref() }.publish());
+        return request.resolve(obtained);
     }
     let mut slots: Vec<_> = batch.iter().flat_map(|request| request.slots()).collect();
     // SAFETY: the slots stay until the threads are joined.

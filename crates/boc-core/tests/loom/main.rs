@@ -7,6 +7,7 @@
 
 mod awaiting;
 mod backpressure;
+mod cancelling;
 mod completion;
 mod cowns;
 mod model;

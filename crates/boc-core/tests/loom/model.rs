@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use boc_core::{Cown, ExecutorRef};
+use boc_core::{Cown, ExecutorRef, Pump};
 use loom::{
     cell::UnsafeCell,
     thread::{self, JoinHandle},
@@ -47,6 +47,14 @@ pub(crate) fn check(
         assert_eq!(ledger.0.load(SeqCst), 0, "all closures and values are dropped, once");
     });
     println!("{} interleavings, {:.1?}", runs.load(SeqCst), start.elapsed());
+}
+
+/// Nobody holds the cown, or stands in its queue.
+#[track_caller]
+pub(crate) fn assert_free(pump: &Pump, cown: &Cown<Log>) {
+    let probe = pump.executor().when(cown, |_| ());
+    pump.run_until_idle();
+    assert!(probe.is_finished(), "a cown was never released");
 }
 
 /// Counts the tokens that exist.

@@ -3,7 +3,7 @@
 use boc_core::{Cown, ExecutorRef, Failure, Handle, Pump, Step, read};
 use loom::thread;
 
-use crate::model::{Ledger, Log, Token, check, entries, push_elsewhere};
+use crate::model::{Ledger, Log, Token, assert_free, check, entries, push_elsewhere};
 
 /// Writes into the log so many times.
 struct Writer {
@@ -107,5 +107,22 @@ fn again_against_cancellation() {
             Err(other) => panic!("{other}"),
         }
         assert!(entries(&cown).len() <= ran);
+    });
+}
+
+/// Who cancels it lets the handle go at once.
+#[test]
+fn again_against_cancellation_without_a_handle() {
+    check(3, |ledger| {
+        let (pump, cown) = (Pump::new(), ledger.log());
+        let handle = repeat(pump.executor(), &cown, Writer::new(ledger, 1));
+        let other = thread::spawn(move || {
+            handle.cancel();
+            drop(handle);
+        });
+        pump.run_until_idle();
+        other.join().unwrap();
+        pump.run_until_idle();
+        assert_free(&pump, &cown);
     });
 }

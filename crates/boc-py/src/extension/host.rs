@@ -18,7 +18,9 @@ use boc_py_worker::{
     contents::{Contents, Ended},
     ending,
     error::Raised,
-    interpreter, object, orphan, patience, pool, threads,
+    interpreter, object, orphan, patience,
+    pool::{self, Attaching},
+    threads,
     value::Value,
 };
 
@@ -33,11 +35,15 @@ fn is_attached() -> bool {
 }
 
 fn start_pool() -> Result<(), Error> {
-    let started = Python::try_attach(|py| {
-        pool::start().map_err(|raised| convert::error(py, raised).to_string())
-    });
+    let start = |attaching| {
+        Python::try_attach(|py| {
+            drop(attaching);
+            pool::start().map_err(|raised| convert::error(py, raised).to_string())
+        })
+    };
     let exited = || Err("the interpreter has ended".to_owned());
-    started.unwrap_or_else(exited).map_err(|message| Error::new(BOC_REFUSED, message))
+    let started = Attaching::begin().and_then(start).unwrap_or_else(exited);
+    started.map_err(|message| Error::new(BOC_REFUSED, message))
 }
 
 impl Host for Interpreter {
