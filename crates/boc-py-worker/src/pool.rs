@@ -40,6 +40,9 @@ static GENERATION: AtomicU64 = AtomicU64::new(0);
 /// the interpreter ends may not come back.
 static EXITING: AtomicBool = AtomicBool::new(false);
 
+/// What they are told who schedule then.
+pub const EXITS: &str = "cannot schedule behaviours while the interpreter exits";
+
 /// Threads that are [`Attaching`].
 static ATTACHING: AtomicUsize = AtomicUsize::new(0);
 
@@ -171,7 +174,7 @@ pub fn with_target<R>(mut schedule: impl FnMut(Target<'_>, Refusal) -> Option<R>
 /// Starts a pool, if there is none in use.
 pub fn start() -> Result<()> {
     if EXITING.load(Relaxed) {
-        return Err(error::runtime_error("cannot schedule behaviours while the interpreter exits"));
+        return Err(error::runtime_error(EXITS));
     }
     patience::check_signals()?;
     object::call("boc._runtime", c"start", [])?;

@@ -35,15 +35,13 @@ fn is_attached() -> bool {
 }
 
 fn start_pool() -> Result<(), Error> {
-    let start = |attaching| {
-        Python::try_attach(|py| {
-            drop(attaching);
-            pool::start().map_err(|raised| convert::error(py, raised).to_string())
-        })
-    };
-    let exited = || Err("the interpreter has ended".to_owned());
-    let started = Attaching::begin().and_then(start).unwrap_or_else(exited);
-    started.map_err(|message| Error::new(BOC_REFUSED, message))
+    let refused = |message| Error::new(BOC_REFUSED, message);
+    let attaching = Attaching::begin().ok_or_else(|| refused(pool::EXITS.to_owned()))?;
+    let started = Python::try_attach(|py| {
+        drop(attaching);
+        pool::start().map_err(|raised| convert::error(py, raised).to_string())
+    });
+    started.unwrap_or_else(|| Err("the interpreter has ended".to_owned())).map_err(refused)
 }
 
 impl Host for Interpreter {
