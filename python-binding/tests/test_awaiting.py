@@ -646,7 +646,9 @@ def test_a_child_waits_for_its_own(program) -> None:
         "-W",
         "ignore",
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    # In development mode asyncio says so of what takes long, which depends on what else the machine does.
+    said = [line for line in done.stderr.splitlines() if not line.startswith("Executing <")]
+    assert (done.returncode, said) == (0, [])
 
 
 def test_everything_still_works_after_that() -> None:

@@ -505,6 +505,16 @@ def test_nothing_to_scan_is_a_failure(tmp_path: Path) -> None:
     assert main([str(tmp_path)]) == 0
 
 
+def wait_for_threads(process: subprocess.Popen[str]) -> None:
+    """Until the program has started its workers, where one can see that."""
+    tasks = Path(f"/proc/{process.pid}/task")
+    if not tasks.exists():
+        time.sleep(0.5)
+        return
+    while process.poll() is None and len(os.listdir(tasks)) < 2:
+        time.sleep(0.01)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 @pytest.mark.parametrize("pause", [0.5, 1.5, 2.5])
 def test_ctrl_c_ends_the_scan_at_once(tmp_path: Path, pause: float) -> None:

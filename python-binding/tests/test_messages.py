@@ -815,6 +815,7 @@ import warnings
 warnings.simplefilter("ignore", DeprecationWarning)
 set_tags(["a"], limit=1)
 send("a", "the parent's")
+assert receive("later", 0)[1] is None  # what is imported by that is there now: a fork in the middle is no child's
 waiting = threading.Thread(target=lambda: print(receive("later", 30), flush=True))
 waiting.start()
 time.sleep(0.1)
