@@ -224,11 +224,9 @@ impl<P: Part, F: Work<P::State>> Frame<P, F> {
         unsafe {
             let state = || &mut *P::state(&raw mut (*frame).part);
             let work = (*frame).work.get().cast::<F>();
-            let slots = NonNull::slice_from_raw_parts(
-                behaviour.byte_add(Self::SLOTS).cast::<Slot>(),
-                behaviour.as_ref().slot_count as usize,
-            );
-            match contain(|| F::call(work, slots.as_ref(), state())) {
+            // Not by the vtable, which would be one more load for each behaviour.
+            let slots = Behaviour::slots_at(behaviour, Self::SLOTS).as_ref();
+            match contain(|| F::call(work, slots, state())) {
                 Ok(again) => again,
                 Err(panic) => {
                     swallow(|| state().panicked(panic));
@@ -363,11 +361,21 @@ impl Behaviour {
     /// The behaviour is alive.
     #[inline]
     pub(crate) unsafe fn slots(this: NonNull<Behaviour>) -> NonNull<[Slot]> {
-        // SAFETY: the slots lie behind the head, at the offset that `allocate` used.
+        // SAFETY: passed on to the caller; the vtable is that of the frame's type.
+        unsafe { Behaviour::slots_at(this, this.as_ref().vtable.slots) }
+    }
+
+    /// [`Behaviour::slots`], which start so many bytes behind the start of the behaviour.
+    ///
+    /// # Safety
+    ///
+    /// The behaviour is alive, and this is the offset that `allocate` used.
+    #[inline]
+    unsafe fn slots_at(this: NonNull<Behaviour>, offset: usize) -> NonNull<[Slot]> {
+        // SAFETY: passed on to the caller.
         unsafe {
-            let head = this.as_ref();
-            let first = this.byte_add(head.vtable.slots).cast::<Slot>();
-            NonNull::slice_from_raw_parts(first, head.slot_count as usize)
+            let first = this.byte_add(offset).cast::<Slot>();
+            NonNull::slice_from_raw_parts(first, this.as_ref().slot_count as usize)
         }
     }
 

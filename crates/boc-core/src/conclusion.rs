@@ -30,20 +30,6 @@ pub(crate) unsafe fn conclude(behaviour: NonNull<Behaviour>) {
     }
 }
 
-/// Concludes a behaviour that was cancelled, on the thread that finds it to wait for nothing.
-///
-/// # Safety
-///
-/// As for [`conclude`].
-pub(crate) unsafe fn conclude_unstarted(behaviour: NonNull<Behaviour>) {
-    let mut refused = Refused(None);
-    // SAFETY: passed on to the caller.
-    unsafe {
-        refused.push(behaviour);
-        conclude_all(refused);
-    }
-}
-
 /// Concludes behaviours. Successors that become ready go to their executors; one that its executor
 /// refuses is concluded in turn, in a loop: a long queue behind a stopped runtime takes no deep stack.
 ///
@@ -406,7 +392,20 @@ unsafe fn resolve(slot: NonNull<Slot>, refused: &mut Refused) {
     // belongs to who resolved it.
     unsafe {
         let behaviour = slot.as_ref().behaviour();
-        match Behaviour::resolve(behaviour, 1) {
+        hand_on(behaviour, Behaviour::resolve(behaviour, 1), refused);
+    }
+}
+
+/// Hands a behaviour on that may have become ready.
+///
+/// # Safety
+///
+/// The caller has just learned what the behaviour waits for.
+#[inline]
+unsafe fn hand_on(behaviour: NonNull<Behaviour>, pending: Pending, refused: &mut Refused) {
+    // SAFETY: if it waits for nothing it is the caller's.
+    unsafe {
+        match pending {
             Pending::Others => (),
             Pending::Nothing => dispatch(behaviour, refused),
             Pending::Conclusion => refused.push(behaviour),
@@ -431,12 +430,11 @@ unsafe fn resolve_readers(first: NonNull<Slot>, refused: &mut Refused) {
     }
 }
 
-/// Hands behaviours on that may have become ready. Their executor gets them together if they have the
-/// same.
+/// [`hand_on`] for several behaviours, which their executor gets together if they have the same.
 ///
 /// # Safety
 ///
-/// The caller has just learned of each, as it gives it, what it waits for.
+/// As for [`hand_on`], of each as the caller gives it.
 unsafe fn dispatch_all(
     behaviours: impl Iterator<Item = (NonNull<Behaviour>, Pending)>,
     refused: &mut Refused,
@@ -525,17 +523,29 @@ pub(crate) unsafe fn start_all(behaviours: impl Iterator<Item = (NonNull<Behavio
     }
 }
 
-/// Starts a behaviour that holds all its cowns, on the thread that has just obtained the last one.
+/// [`start_all`] for one behaviour.
 ///
 /// # Safety
 ///
-/// As for [`dispatch`].
-#[inline]
-pub(crate) unsafe fn start(behaviour: NonNull<Behaviour>) {
+/// As for [`hand_on`].
+// A call, which costs those less that have nothing to start.
+#[inline(never)]
+pub(crate) unsafe fn start(behaviour: NonNull<Behaviour>, pending: Pending) {
+    // SAFETY: passed on to the caller.
+    unsafe { start_here(behaviour, pending) };
+}
+
+/// [`start`], without a call.
+///
+/// # Safety
+///
+/// As for [`hand_on`].
+#[inline(always)]
+pub(crate) unsafe fn start_here(behaviour: NonNull<Behaviour>, pending: Pending) {
     let mut refused = Refused(None);
     // SAFETY: passed on to the caller.
     unsafe {
-        dispatch(behaviour, &mut refused);
+        hand_on(behaviour, pending, &mut refused);
         conclude_all(refused);
     }
 }

@@ -386,7 +386,7 @@ impl Prepared {
                 0 => {
                     // Relaxed: nobody else knows the behaviour yet.
                     behaviour.as_ref().pending.store(0, Relaxed);
-                    conclusion::start(behaviour);
+                    conclusion::start_here(behaviour, Pending::Nothing);
                 }
                 1 => acquire_one(behaviour, first),
                 2 => return acquire_two(behaviour, first, first.add(1)),
@@ -551,7 +551,7 @@ unsafe fn acquire_one(behaviour: NonNull<Behaviour>, slot: NonNull<Slot>) {
         pending.store(1, Relaxed);
         if Slot::enter_alone(slot) {
             pending.store(0, Relaxed);
-            conclusion::start(behaviour);
+            conclusion::start(behaviour, Pending::Nothing);
         }
     }
 }
@@ -624,8 +624,7 @@ unsafe fn enter(behaviour: NonNull<Behaviour>, ordered: &[NonNull<Slot>]) {
         // `obtained` cowns belong to the behaviour. If that is all, it is ours.
         match Behaviour::resolve(behaviour, obtained) {
             Pending::Others => (),
-            Pending::Nothing => conclusion::start(behaviour),
-            Pending::Conclusion => conclusion::conclude_unstarted(behaviour),
+            pending => conclusion::start(behaviour, pending),
         }
     }
 }

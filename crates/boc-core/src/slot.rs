@@ -366,12 +366,11 @@ impl Slot {
         // SAFETY: passed on to the caller.
         unsafe {
             match this.as_ref().mode() {
-                Mode::Write => Slot::enqueue_as::<0>(this, || ()),
+                Mode::Write => Slot::take_place(this, this, 0, || ()),
                 Mode::Read => {
-                    let holds = Slot::enqueue_as::<1>(this, || ());
+                    let holds = Slot::take_place(this, this, 1, || ());
                     if holds {
-                        // As in `Chain::enqueue`.
-                        this.as_ref().status.0.store(state(ADMITTED), Relaxed);
+                        this.as_ref().admit();
                     }
                     holds
                 }
@@ -391,36 +390,55 @@ impl Slot {
         // SAFETY: passed on to the caller.
         unsafe {
             // A plain store, as in `publish`.
-            Slot::enqueue_as::<0>(this, || this.as_ref().status.0.store(state(WRITER), Release))
+            let publish = || this.as_ref().status.0.store(state(WRITER), Release);
+            Slot::take_place(this, this, 0, publish)
         }
     }
 
-    /// [`Slot::enqueue`] for a slot that stands for so many readers. `entered` is called when it has its
-    /// place, and before anybody can hand the cown over to it. Not before the predecessor is published: who
-    /// comes behind this slot goes on to its next cown, and must not pass the predecessor there.
+    /// A chain of slots from `first` to `last`, which starts with so many readers, enters the queue of its
+    /// cown. Says whether these, or else the first one, hold the cown at once.
+    ///
+    /// `entered` is called when the chain has its place, and before anybody can hand the cown over to it. Not
+    /// before the predecessor is published: who comes behind the chain goes on to its next cown, and must not
+    /// pass the predecessor there.
     ///
     /// # Safety
     ///
-    /// As for `enqueue`.
+    /// As for [`Chain::enqueue`].
     #[inline]
-    unsafe fn enqueue_as<const READERS: u32>(this: NonNull<Slot>, entered: impl FnOnce()) -> bool {
-        // SAFETY: the caller keeps slot and cown alive up to the link.
+    unsafe fn take_place(
+        first: NonNull<Slot>,
+        last: NonNull<Slot>,
+        leading_readers: u32,
+        entered: impl FnOnce(),
+    ) -> bool {
+        // SAFETY: the caller keeps slots and cown alive.
         unsafe {
-            let cown = this.as_ref().cown().as_ref();
-            // As in `Chain::enqueue`.
-            let before = cown.tail.swap(Slot::status(this).as_ptr(), AcqRel);
+            let cown = first.as_ref().cown().as_ref();
+            // The exchange is the linearisation point: the order of the exchanges on a cown's tail is
+            // the order in which its behaviours run.
+            // Release: whoever gets this slot as its predecessor sees it initialised.
+            // Acquire: pairs with that Release of the predecessor, and with the Release of `leave`
+            // that set the tail to null, so that this behaviour sees what the last holder wrote.
+            let before = cown.tail.swap(Slot::status(last).as_ptr(), AcqRel);
             match NonNull::new(before) {
                 Some(predecessor) => {
                     let seen = Status::wait_until_published(predecessor);
                     entered();
-                    Status::link(predecessor, seen, this, READERS, cown)
+                    Status::link(predecessor, seen, first, leading_readers, cown)
                 }
                 None => {
                     entered();
-                    cown.take_free(this, READERS)
+                    cown.take_free(first, leading_readers)
                 }
             }
         }
+    }
+
+    /// A reader that its owner has not published holds the cown, and later ones join behind it.
+    fn admit(&self) {
+        // Relaxed: it is seen by what `publish` makes of it.
+        self.status.0.store(state(ADMITTED), Relaxed);
     }
 
     /// Leaves the queue, for a slot that writes. Gives the one to hand the cown over to.
@@ -605,27 +623,13 @@ impl Chain {
     pub(crate) unsafe fn enqueue(&self, mut obtained: impl FnMut(NonNull<Slot>)) {
         // SAFETY: the caller keeps slots and cown alive.
         unsafe {
-            let cown = self.first.as_ref().cown().as_ref();
-            // The exchange is the linearisation point: the order of the exchanges on a cown's tail is
-            // the order in which its behaviours run.
-            // Release: whoever gets this slot as its predecessor sees it initialised.
-            // Acquire: pairs with that Release of the predecessor, and with the Release of `leave`
-            // that set the tail to null, so that this behaviour sees what the last holder wrote.
-            let before = cown.tail.swap(Slot::status(self.last).as_ptr(), AcqRel);
-            let predecessor = NonNull::new(before);
-            let holds = if let Some(predecessor) = predecessor {
-                let seen = Status::wait_until_published(predecessor);
-                Status::link(predecessor, seen, self.first, self.leading_readers, cown)
-            } else {
-                cown.take_free(self.first, self.leading_readers)
-            };
+            let holds = Slot::take_place(self.first, self.last, self.leading_readers, || ());
             if !holds {
                 return;
             }
             let count = self.leading_readers.max(1);
             if self.leading_readers == self.length {
-                // Later readers join behind it. Relaxed: it is seen by what `publish` makes of it.
-                self.last.as_ref().status.0.store(state(ADMITTED), Relaxed);
+                self.last.as_ref().admit();
             }
             let mut slot = self.first;
             for index in 0..count {

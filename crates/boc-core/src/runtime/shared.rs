@@ -469,7 +469,7 @@ const fn vtable(bounded: bool, observed: bool) -> VTable {
 /// # Safety
 ///
 /// `data` came out of `Arc::into_raw`, and `Shared` is alive.
-#[cold]
+#[inline(never)]
 pub(super) unsafe fn observed_seat(data: NonNull<Head>) -> NonNull<Head> {
     // SAFETY: passed on to the caller.
     let observer = unsafe { data.cast::<Shared>().as_ref() }.observer.as_ref();

@@ -1,7 +1,7 @@
 //! Behaviours that are cancelled by somebody who then lets the handle go, while others hand them their cowns.
 
 use boc_core::{
-    Cown, Handle, Panic, Pump,
+    Batch, Cown, Handle, Panic, Pump,
     raw::{self, Access, Held, Mode, State},
     read,
 };
@@ -73,44 +73,31 @@ impl State for Plain {
     fn cancelled(&mut self) {}
 }
 
-/// A behaviour of a batch, which reads a cown twice.
-fn member(
-    batch: &mut boc_core::Batch,
-    cown: &Cown<Log>,
-    token: crate::model::Token,
-) -> raw::ResultCown<Plain> {
-    let reads = Access { mode: Mode::Read, ..Access::from(cown) };
-    let work = move |_: Held<'_>, _: &mut Plain| drop(token);
-    // SAFETY: the closure does not look at what it holds.
-    unsafe { raw::add(batch, &[reads, reads], || None, Plain, work) }.unwrap().unwrap()
+/// The only behaviour of a batch reads a cown twice, and is cancelled while that becomes of the batch.
+fn in_a_batch_that(end: fn(Batch)) {
+    check(3, move |ledger| {
+        let (pump, cown, token) = (Pump::new(), ledger.log(), ledger.token());
+        let mut batch = pump.executor().batch();
+        let reads = Access { mode: Mode::Read, ..Access::from(&cown) };
+        let work = move |_: Held<'_>, _: &mut Plain| drop(token);
+        // SAFETY: the closure does not look at what it holds.
+        let member = unsafe { raw::add(&mut batch, &[reads, reads], || None, Plain, work) };
+        let member = member.unwrap().unwrap();
+        let other = thread::spawn(move || {
+            member.cancel();
+            drop(member);
+        });
+        end(batch);
+        run(&pump, other, &[&cown]);
+    });
 }
 
 #[test]
 fn in_a_batch() {
-    check(3, |ledger| {
-        let (pump, cown) = (Pump::new(), ledger.log());
-        let mut batch = pump.executor().batch();
-        let member = member(&mut batch, &cown, ledger.token());
-        let other = thread::spawn(move || {
-            member.cancel();
-            drop(member);
-        });
-        batch.schedule();
-        run(&pump, other, &[&cown]);
-    });
+    in_a_batch_that(|batch| drop(batch.schedule()));
 }
 
 #[test]
 fn in_a_batch_that_is_dropped() {
-    check(3, |ledger| {
-        let (pump, cown) = (Pump::new(), ledger.log());
-        let mut batch = pump.executor().batch();
-        let member = member(&mut batch, &cown, ledger.token());
-        let other = thread::spawn(move || {
-            member.cancel();
-            drop(member);
-        });
-        drop(batch);
-        run(&pump, other, &[&cown]);
-    });
+    in_a_batch_that(drop);
 }

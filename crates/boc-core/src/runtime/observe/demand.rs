@@ -1,9 +1,9 @@
 //! Beginning to observe a runtime while it goes on, and ending that.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 use core::fmt;
 
-use super::{super::Builder, super::Runtime, Events, Observer, Running, Settings};
+use super::{super::Builder, super::Runtime, Events, Observer, Running, Settings, observer::Call};
 use crate::sync::Arc;
 
 /// Switches on and off what is observed of a runtime, and takes it; see [`Builder::observable`].
@@ -86,14 +86,8 @@ impl Observation {
     /// What the workers do now, as far as that is observed. Takes no more than a lock for each of them.
     pub fn activity(&self) -> Activity {
         let now = self.0.now();
-        let (mut workers, mut elsewhere) = (vec![None; self.0.workers()], Vec::new());
-        for call in self.0.calls() {
-            let numbered = (call.running(now), call.number);
-            match call.worker {
-                Some(worker) => workers[worker] = Some(numbered),
-                None => elsewhere.push(numbered),
-            }
-        }
+        let numbered = |call: &Call| (call.running(now), call.number);
+        let (workers, elsewhere) = Call::by_place(&self.0.calls(), self.0.workers(), numbered);
         Activity { workers, elsewhere, calls: self.0.count_calls() }
     }
 }

@@ -60,10 +60,8 @@ pub use events::{Event, EventKind, Events};
 pub use report::{BehaviourReport, BehaviourState, CownQueue, Place, Report, Running, Wait};
 pub use watchdog::Stall;
 
-pub(super) use observer::Observer;
-pub(super) use observer::Whence;
-pub(super) use ticket::Ticket;
-pub(super) use ticket::run_elsewhere;
+pub(super) use observer::{Observer, Whence};
+pub(super) use ticket::{Ticket, run_elsewhere};
 pub(crate) use ticket::{entering, made, ready};
 pub(super) use watchdog::Watchdog;
 

@@ -232,6 +232,22 @@ impl Report {
 }
 
 impl Call {
+    /// What is told of each call: of those on so many workers, each at its place, and of the others.
+    pub(super) fn by_place<T: Clone>(
+        calls: &[Call],
+        workers: usize,
+        tell: impl Fn(&Call) -> T,
+    ) -> (Vec<Option<T>>, Vec<T>) {
+        let (mut on_workers, mut elsewhere) = (vec![None; workers], Vec::new());
+        for call in calls {
+            match call.worker {
+                Some(worker) => on_workers[worker] = Some(tell(call)),
+                None => elsewhere.push(tell(call)),
+            }
+        }
+        (on_workers, elsewhere)
+    }
+
     pub(super) fn running(&self, now: u64) -> Running {
         let elapsed = Duration::from_nanos(now.saturating_sub(self.since));
         Running { behaviour: self.behaviour, elapsed }
@@ -243,13 +259,7 @@ impl Snapshot {
     pub(super) fn report(self) -> Report {
         let Snapshot { now, mut behaviours, workers, calls } = self;
         let elapsed = |since: u64| Duration::from_nanos(now.saturating_sub(since));
-        let (mut workers, mut elsewhere) = (vec![None; workers], Vec::new());
-        for call in calls {
-            match call.worker {
-                Some(worker) => workers[worker] = Some(call.running(now)),
-                None => elsewhere.push(call.running(now)),
-            }
-        }
+        let (workers, elsewhere) = Call::by_place(&calls, workers, |call| call.running(now));
         // Who holds all its cowns is before those that lack one.
         behaviours.sort_unstable_by_key(|seen| (Reverse(holds_all(seen.state)), seen.order));
         let mut queues = Queues::new(&behaviours);
