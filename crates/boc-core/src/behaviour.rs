@@ -21,7 +21,6 @@
 //! 4. [`crate::conclusion`] releases the cowns, tells who waits for the completion, tells the executor, and
 //!    gives up the reference of the run. The memory goes with the last reference to the result.
 
-use alloc::alloc::{alloc, dealloc, handle_alloc_error};
 use core::{
     alloc::Layout,
     any::TypeId,
@@ -34,6 +33,7 @@ use crate::{
     completion::Completion,
     cown::{self, Header},
     executor::Seat,
+    memory,
     mpsc::Link,
     outcome::{State, contain, swallow},
     slot::{Mode, Slot, Status},
@@ -303,7 +303,7 @@ impl<P: Part, F: Work<P::State>> Frame<P, F> {
                 Behaviour::slots(behaviour).drop_in_place();
                 behaviour.drop_in_place();
             }
-            dealloc(behaviour.cast().as_ptr(), Self::layout(slots));
+            memory::free(behaviour.cast(), Self::layout(slots));
         }
     }
 }
@@ -328,10 +328,7 @@ impl Behaviour {
         F: Work<P::State>,
     {
         let layout = Frame::<P, F>::layout(count);
-        // SAFETY: the layout is not empty.
-        let Some(memory) = NonNull::new(unsafe { alloc(layout) }) else {
-            handle_alloc_error(layout)
-        };
+        let memory = memory::allocate(layout);
         let behaviour = memory.cast::<Behaviour>();
         let frame = memory.cast::<Frame<P, F>>().as_ptr();
         // SAFETY: the memory is fresh and large enough; all pointers stay inside of it and carry

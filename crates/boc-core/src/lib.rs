@@ -179,6 +179,7 @@ pub mod explore;
 mod handle;
 #[cfg(feature = "std")]
 pub mod mailbox;
+mod memory;
 mod mpsc;
 mod outcome;
 #[cfg(feature = "std")]

@@ -11,6 +11,7 @@ use crate::{
     behaviour::{Behaviour, Next},
     conclusion,
     executor::{ExecutorRef, Ready, Seat, Watched},
+    memory::Spare,
     outcome,
     row::Row,
     slot::Slot,
@@ -109,6 +110,7 @@ pub(crate) struct Context {
     next: Cell<Option<Ready>>,
     /// Whether the worker is between the end of a behaviour's closure and the next behaviour.
     releasing: Cell<bool>,
+    pub(crate) spare: Spare,
 }
 
 sync::local! {
@@ -123,8 +125,8 @@ pub(super) fn with_context<R>(shared: &Shared, f: impl FnOnce(Option<&Context>) 
 }
 
 /// Calls `f` with this thread's context if it is a worker of any runtime.
-#[inline]
-pub(super) fn with_any_context<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
+#[inline(always)]
+pub(crate) fn with_any_context<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
     // While the thread is torn down there is no context any more.
     let context = CURRENT.try_with(Cell::get).unwrap_or(core::ptr::null());
     // SAFETY: set while `run` is on this thread's stack, which owns the context.
@@ -160,6 +162,7 @@ pub(super) fn run(shared: Arc<Shared>, index: usize, host: &mut dyn Host) {
         index,
         next: Cell::new(None),
         releasing: Cell::new(false),
+        spare: Spare::new(),
     };
     /// The context is gone when `run` is left, however that happens.
     struct Restore(*const Context);
