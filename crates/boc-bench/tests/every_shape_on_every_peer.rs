@@ -52,7 +52,7 @@ fn each_figure_is_in_the_json() {
         assert_eq!(number("behaviours"), behaviours);
         let parts = number("allocate_ns") + number("exchange_ns");
         assert!((number("calibration_ns") - parts).abs() < 1e-6 && parts > 0.0);
-        assert_eq!(text("allocator"), "mimalloc");
+        assert_eq!(text("allocator"), "rpmalloc");
         assert_eq!(record["beside_busy_loop"], false);
     }
     for shape in SHAPES {
