@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from boc import Cown, quiesce, wait, when, whencall
+from boc import Cown, quiesce, start, wait, when, whencall
 from measuring import resident
 
 
@@ -44,6 +44,31 @@ def test_memory_does_not_grow(stop: bool) -> None:
     assert resident() - memory < 6_000
     # Not counted on free-threaded builds.
     assert sys.getallocatedblocks() - blocks < 2_000
+
+
+def count(cown: Cown[int]) -> None:
+    cown.value += 1
+
+
+def test_a_thousand_pools() -> None:
+    """Neither their threads nor their interpreters leave anything, nor what behaviours have referred to."""
+    cown = Cown(0)
+
+    def pools(number: int) -> None:
+        for _ in range(number):
+            start(worker_count=2)
+            when(cown)(count)
+            wait()
+        gc.collect()
+
+    pools(50)
+    blocks, memory, references = sys.getallocatedblocks(), resident(), sys.getrefcount(count)
+    pools(1_000)
+    assert resident() - memory < 6_000
+    # Not counted on free-threaded builds.
+    assert sys.getallocatedblocks() - blocks < 2_000
+    assert sys.getrefcount(count) - references < 10
+    assert cown.unwrap() == 1_050
 
 
 def test_large_values_are_freed() -> None:
