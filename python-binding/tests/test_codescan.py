@@ -511,7 +511,9 @@ def wait_for_threads(process: subprocess.Popen[str]) -> None:
     if not tasks.exists():
         time.sleep(0.5)
         return
+    until = time.monotonic() + 20
     while process.poll() is None and len(os.listdir(tasks)) < 2:
+        assert time.monotonic() < until
         time.sleep(0.01)
 
 
@@ -525,7 +527,8 @@ def test_ctrl_c_ends_the_scan_at_once(tmp_path: Path, pause: float) -> None:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        time.sleep(pause + 0.5)
+        wait_for_threads(process)
+        time.sleep(pause)
         sent = time.monotonic()
         process.send_signal(signal.SIGINT)
         try:
