@@ -2,9 +2,7 @@
 
 use std::alloc::{GlobalAlloc, Layout};
 
-use rpmalloc_sys::{
-    rpaligned_alloc, rpaligned_calloc, rpaligned_realloc, rpcalloc, rpfree, rpmalloc,
-};
+use rpmalloc_sys::{rpaligned_alloc, rpaligned_calloc, rpaligned_realloc, rpfree, rpmalloc};
 
 /// For all peers alike. A task is often allocated by one thread and freed by another: the allocator of the C
 /// library pays for that with a lock, and others with walks along the memory that comes back, from one cache
@@ -19,7 +17,7 @@ pub(crate) const NAME: &str = "rpmalloc";
 /// alignment on, which costs some twenty instructions.
 struct Rpmalloc;
 
-/// Every block is aligned to this, in bytes.
+/// Every block is aligned to this, in bytes. The functions that take an alignment take none below a pointer's.
 const ALWAYS: usize = 16;
 
 // SAFETY: rpmalloc gives memory as it is asked for, to any thread, and does not unwind.
@@ -44,17 +42,14 @@ unsafe impl GlobalAlloc for Rpmalloc {
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: passed on to the caller.
-        unsafe {
-            if layout.align() <= ALWAYS {
-                rpcalloc(1, layout.size()).cast()
-            } else {
-                rpaligned_calloc(layout.align(), 1, layout.size()).cast()
-            }
-        }
+        unsafe { rpaligned_calloc(layout.align().max(ALWAYS), 1, layout.size()).cast() }
     }
 
     unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         // SAFETY: passed on to the caller.
-        unsafe { rpaligned_realloc(memory.cast(), layout.align(), size, layout.size(), 0).cast() }
+        unsafe {
+            rpaligned_realloc(memory.cast(), layout.align().max(ALWAYS), size, layout.size(), 0)
+                .cast()
+        }
     }
 }

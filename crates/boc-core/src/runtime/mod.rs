@@ -3,6 +3,7 @@
 //! - [`worker`]: the loop of a worker, and what its own thread sees of it;
 //! - [`ring`]: a worker's own queue, which others steal from;
 //! - [`shared`]: what all of them share: injector, counting, life and end;
+//! - [`spare`]: memory that a worker keeps for the next behaviour;
 //! - [`idle`]: who sleeps and who is woken;
 //! - [`observe`]: what can be seen from outside.
 
@@ -10,6 +11,7 @@ mod idle;
 pub mod observe;
 mod ring;
 mod shared;
+pub(crate) mod spare;
 pub(crate) mod worker;
 
 use alloc::{string::String, vec::Vec};

@@ -5,13 +5,13 @@ use core::{cell::Cell, ptr::NonNull};
 use super::{
     observe::{Ticket, Whence},
     shared::{self, Shared, WorkerState, bump, stage},
+    spare::Spare,
 };
 use crate::{
     backoff::Backoff,
     behaviour::{Behaviour, Next},
     conclusion,
     executor::{ExecutorRef, Ready, Seat, Watched},
-    memory::Spare,
     outcome,
     row::Row,
     slot::Slot,
@@ -110,6 +110,7 @@ pub(crate) struct Context {
     next: Cell<Option<Ready>>,
     /// Whether the worker is between the end of a behaviour's closure and the next behaviour.
     releasing: Cell<bool>,
+    /// Memory of the last behaviour that has ended.
     pub(crate) spare: Spare,
 }
 
@@ -125,7 +126,7 @@ pub(super) fn with_context<R>(shared: &Shared, f: impl FnOnce(Option<&Context>) 
 }
 
 /// Calls `f` with this thread's context if it is a worker of any runtime.
-#[inline(always)]
+#[inline]
 pub(crate) fn with_any_context<R>(f: impl FnOnce(Option<&Context>) -> R) -> R {
     // While the thread is torn down there is no context any more.
     let context = CURRENT.try_with(Cell::get).unwrap_or(core::ptr::null());

@@ -20,9 +20,10 @@ use crate::{
 /// Knows the behaviours of one runtime that have not ended.
 ///
 /// Each worker has a *lane*, and all other threads together have one more, also those that run a
-/// behaviour of the runtime for another executor. A behaviour goes from state to state by a thread that has it to itself at that moment, and that does so under the lock of its
-/// own lane. So no two workers wait for each other to be observed, and who has the locks of all lanes
-/// sees all behaviours at one instant. No foreign code runs under these locks, and nobody who has one
+/// behaviour of the runtime for another executor. A behaviour goes from state to state by a thread
+/// that has it to itself at that moment, and that does so under the lock of its own lane. So no two
+/// workers wait for each other to be observed, and who has the locks of all lanes sees all behaviours
+/// at one instant. No foreign code runs under these locks, and nobody who has one
 /// of them takes another, apart from who takes all of them, in their order.
 pub(in crate::runtime) struct Observer {
     lanes: Box<[Apart<Mutex<Lane>>]>,
